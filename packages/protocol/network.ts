@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { address } from "./hex.ts";
+import type { Domain } from "./typedData.ts";
+
+const service = z.strictObject({ address, url: z.url() });
+
+/** `network.json`: all that a process or a person needs to take part in a network. It holds no secrets. */
+export const networkJson = z.strictObject({
+  name: z.string(),
+  chainId: z.int().min(1),
+  rpcUrl: z.url(),
+  /** First block that can hold an event of the network. */
+  deploymentBlock: z.int().min(0),
+  contracts: z.strictObject({
+    opg: address,
+    verifierSet: address,
+    taskEscrow: address,
+    settlement: address,
+    nodeRegistry: address,
+    modelRegistry: address,
+    accessManager: address,
+    timelock: address,
+  }),
+  parameters: z.strictObject({
+    maxTaskSeconds: z.int().min(1),
+    settleWindowSeconds: z.int().min(1),
+    /** Address of the key that may sign development evidence; a network without it refuses such evidence. */
+    developmentRoot: address.optional(),
+  }),
+  hub: z.url(),
+  gateway: z.url(),
+  facilitators: z.array(service),
+  verifiers: z.array(service),
+});
+
+/** {@link networkJson} as read. */
+export type Network = z.output<typeof networkJson>;
+
+/** Domain of one of the network's contracts. */
+export function domainIn(network: Network, contract: keyof Network["contracts"]): Domain {
+  return { chainId: BigInt(network.chainId), verifyingContract: network.contracts[contract] };
+}
+
+/** The network's CAIP-2 name, as x402 uses it. */
+export function caip2(network: Network): `eip155:${number}` {
+  return `eip155:${network.chainId}`;
+}

@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { taskStates } from "./task.ts";
+import { refusalReasons } from "./verdict.ts";
+
+/** Why a transaction of a task was sent. */
+export const transactionPurposes = ["open", "settle", "refuse", "refund"] as const;
+
+export type TransactionPurpose = (typeof transactionPurposes)[number];
+
+/** Shares of a charge in basis points; the node gets what is left of 10,000. */
+export interface FeePolicy {
+  verifierBps: bigint;
+  treasuryBps: bigint;
+}
+
+/** A charge divided; the three add up to it. */
+export interface Split {
+  node: bigint;
+  verifiers: bigint;
+  treasury: bigint;
+}
+
+/** Divides a charge as `Settlement` does: node and verifiers rounded down, the remainder goes to the treasury. */
+export function splitCharge(charge: bigint, { verifierBps, treasuryBps }: FeePolicy): Split {
+  const node = (charge * (10_000n - verifierBps - treasuryBps)) / 10_000n;
+  const verifiers = (charge * verifierBps) / 10_000n;
+  return { node, verifiers, treasury: charge - node - verifiers };
+}
+
+/**
+ * Wire shape of the whole story of one task; stable, read by other tools. Amounts are decimal strings in atomic units,
+ * `request` and `response` digests. The splits add up to `charge`; `charge` + `refund` is what was locked.
+ */
+export const trailJson = z.strictObject({
+  taskId: z.string(),
+  payer: z.string(),
+  facilitator: z.string(),
+  maxAmount: z.string(),
+  charge: z.string(),
+  model: z.strictObject({
+    name: z.string(),
+    version: z.string(),
+    versionId: z.string(),
+    digest: z.string(),
+    storageId: z.string(),
+  }),
+  request: z.string(),
+  node: z.strictObject({ address: z.string(), operator: z.string(), payout: z.string() }),
+  response: z.string().nullable(),
+  /** Only for the payer's own client. */
+  output: z.unknown().optional(),
+  verdicts: z.array(
+    z.strictObject({ verifier: z.string(), agrees: z.boolean(), reason: z.enum(refusalReasons).optional() }),
+  ),
+  splits: z.array(
+    z.strictObject({ role: z.enum(["node", "verifiers", "treasury"]), to: z.string(), amount: z.string() }),
+  ),
+  refund: z.string(),
+  transactions: z.array(
+    z.strictObject({
+      purpose: z.enum(transactionPurposes),
+      hash: z.string(),
+      gasUsed: z.string(),
+      chainId: z.int(),
+    }),
+  ),
+  state: z.enum(taskStates),
+});
+
+/** {@link trailJson} as read. */
+export type Trail = z.output<typeof trailJson>;
+
+/**
+ * What does not add up in a trail, one sentence fragment each; none for a trail that is right. A task under way has
+ * moved nothing yet, so only its splits are compared.
+ */
+export function trailProblems(trail: Trail): string[] {
+  const charge = BigInt(trail.charge);
+  const split = trail.splits.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
+  const returned = charge + BigInt(trail.refund);
+  const isOver = trail.state === "settled" || trail.state === "refunded";
+  const problems: string[] = [];
+  if (split !== charge) problems.push(`the splits add up to ${split}, the charge is ${charge}`);
+  if (isOver && returned !== BigInt(trail.maxAmount)) {
+    problems.push(`charge and refund add up to ${returned}, locked were ${trail.maxAmount}`);
+  }
+  return problems;
+}

@@ -1,0 +1,35 @@
+import { Wallet } from "ethers";
+import { z } from "zod";
+import { OpgError } from "#protocol/errors.ts";
+
+/** A private key in a variable; it is read into a wallet at once and never printed. */
+export const privateKey = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{64}$/, "must be a private key: 0x and 64 hex digits")
+  .transform((key) => new Wallet(key));
+
+/** Variables that every daemon reads. */
+export const daemonVariables = {
+  /** Path or URL of the network's `network.json`. */
+  OPG_NETWORK: z.string().min(1),
+  OPG_HOST: z.string().default("127.0.0.1"),
+  OPG_PORT: z.coerce.number().int().min(0).max(65_535),
+  OPG_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+};
+
+/**
+ * Reads a daemon's configuration from its environment, once.
+ *
+ * @throws OpgError `configuration` naming the first variable that is missing or wrong; its value is not repeated
+ */
+export function readConfig<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  environment: Readonly<Record<string, string | undefined>>,
+): z.output<z.ZodObject<Shape>> {
+  const parsed = z.object(shape).safeParse(environment);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const variable = String(issue?.path[0] ?? "environment");
+  const problem = environment[variable] === undefined ? "is not set" : `is wrong: ${issue?.message ?? "unreadable"}`;
+  throw new OpgError("configuration", `${variable} ${problem}; set it and start again.`, { variable });
+}

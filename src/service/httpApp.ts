@@ -1,0 +1,66 @@
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { z } from "zod";
+import { OpgError } from "#protocol/errors.ts";
+import type { Logger } from "./logger.ts";
+
+/**
+ * An HTTP app whose every failure is a typed error body: an {@link OpgError} travels under its status, anything else is
+ * logged and leaves as `internal`, without a stack.
+ *
+ * @param maxBodyBytes - larger bodies are refused before they are read; left out where a route reads its body as a
+ * stream and counts itself
+ */
+export function createApp(logger: Logger, maxBodyBytes?: number): Hono {
+  const app = new Hono();
+  if (maxBodyBytes !== undefined) {
+    app.use(bodyLimit({ maxSize: maxBodyBytes, onError: () => Promise.reject(bodyTooLarge(maxBodyBytes)) }));
+  }
+  app.notFound((context) => {
+    const { path, method } = context.req;
+    return sendError(context, new OpgError("not_found", `There is nothing at ${method} ${path}.`, { path }));
+  });
+  app.onError((error, context) => {
+    if (error instanceof OpgError && error.status < 500) return sendError(context, error);
+    const known = error instanceof OpgError ? error : undefined;
+    logger.error({ err: error, path: context.req.path, code: known?.code ?? "internal" }, "request failed");
+    return sendError(context, known ?? new OpgError("internal", "Something failed on our side; try again later."));
+  });
+  app.get("/health", (context) => context.json({ status: "ok" }));
+  return app;
+}
+
+/** The error for a body above a limit. */
+export function bodyTooLarge(maxBodyBytes: number): OpgError {
+  return new OpgError("body_too_large", `The body is larger than ${maxBodyBytes} bytes; send less.`, { maxBodyBytes });
+}
+
+/** Answers with an error's body and status. */
+export function sendError(context: Context, error: OpgError): Response {
+  return context.json(error.toBody(), error.status as ContentfulStatusCode);
+}
+
+/**
+ * Reads and checks a JSON body.
+ *
+ * @throws OpgError `malformed_json` or `invalid_body`, naming the field
+ */
+export async function readBody<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
+  return parseJson(await context.req.text(), schema);
+}
+
+/** Checks a JSON text against a schema. @throws OpgError `malformed_json` or `invalid_body` */
+export function parseJson<Schema extends z.ZodType>(text: string, schema: Schema): z.output<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new OpgError("malformed_json", "The body is not JSON; send a JSON object.");
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join(".") || "body";
+  throw new OpgError("invalid_body", `"${field}" is wrong: ${issue?.message ?? "unreadable"}.`, { field });
+}

@@ -1,0 +1,81 @@
+import type { Dispatcher } from "undici";
+import { request } from "undici";
+import type { z } from "zod";
+import { type ErrorCode, OpgError } from "#protocol/errors.ts";
+
+/** One call to another OPG process. */
+export interface HttpCall<Schema extends z.ZodType> {
+  method: "GET" | "POST";
+  url: string;
+  /** JSON body; bigint must have become strings. */
+  body?: unknown;
+  answer: Schema;
+  timeoutSeconds: number;
+  /** Code of the error when nobody answers, or what answers is not an OPG process. */
+  unavailable: Extract<ErrorCode, `${string}_unavailable`>;
+  /** For pinned TLS. */
+  dispatcher?: Dispatcher;
+  /** Answers larger than this are cut off and refused. */
+  maxBytes?: number;
+}
+
+/**
+ * Calls another OPG process and reads its answer. An error that the other side names is thrown as it was named.
+ *
+ * @throws OpgError the other side's, or `unavailable`
+ */
+export async function httpCall<Schema extends z.ZodType>(call: HttpCall<Schema>): Promise<z.output<Schema>> {
+  const { status, text } = await exchange(call);
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw unavailable(call, `answered ${status} without JSON`, cause);
+  }
+  if (status >= 400) {
+    throw OpgError.fromBody(content) ?? unavailable(call, `answered ${status}`);
+  }
+  const parsed = call.answer.safeParse(content);
+  if (!parsed.success) {
+    throw unavailable(
+      call,
+      `answered something else at "${parsed.error.issues[0]?.path.join(".") ?? ""}"`,
+      parsed.error,
+    );
+  }
+  return parsed.data;
+}
+
+async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; text: string }> {
+  const maxBytes = call.maxBytes ?? 64 * 1024 * 1024;
+  try {
+    const { statusCode, body } = await request(call.url, {
+      method: call.method,
+      ...(call.body === undefined
+        ? {}
+        : { body: JSON.stringify(call.body), headers: { "content-type": "application/json" } }),
+      ...(call.dispatcher ? { dispatcher: call.dispatcher } : {}),
+      signal: AbortSignal.timeout(call.timeoutSeconds * 1000),
+      headersTimeout: call.timeoutSeconds * 1000,
+    });
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > maxBytes) throw new Error(`answered more than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+    return { status: statusCode, text: Buffer.concat(chunks).toString("utf8") };
+  } catch (cause) {
+    throw unavailable(
+      call,
+      (cause as Error).name === "TimeoutError" ? `did not answer in ${call.timeoutSeconds} s` : "does not answer",
+      cause,
+    );
+  }
+}
+
+function unavailable(call: HttpCall<z.ZodType>, problem: string, cause?: unknown): OpgError {
+  const { origin } = new URL(call.url);
+  return new OpgError(call.unavailable, `${origin} ${problem}; try again later.`, { url: origin }, { cause });
+}

@@ -1,0 +1,37 @@
+import { OpgError } from "#protocol/errors.ts";
+import type { Logger } from "./logger.ts";
+
+/** A started daemon: where it listens and how to end it. */
+export interface Daemon {
+  url: string;
+  logger: Logger;
+  /** Finishes what runs, then lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a daemon as this process: prints where it listens, drains on SIGTERM and SIGINT, and leaves with one clear line
+ * when it cannot start.
+ */
+export async function runDaemon(start: (environment: NodeJS.ProcessEnv) => Promise<Daemon>): Promise<void> {
+  let daemon: Daemon;
+  try {
+    daemon = await start(process.env);
+  } catch (error) {
+    process.stderr.write(`${error instanceof OpgError ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+  daemon.logger.info({ url: daemon.url }, "listening");
+  const stop = (signal: string): void => {
+    daemon.logger.info({ signal }, "stopping");
+    daemon.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        daemon.logger.error({ err: error }, "stopping failed");
+        process.exit(1);
+      },
+    );
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+}
