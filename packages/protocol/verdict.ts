@@ -8,12 +8,8 @@ export const refusalReasons = [
   "response_mismatch",
   "charge_mismatch",
   "payout_mismatch",
-  "invalid_node_signature",
-  "node_inactive",
-  "model_unknown",
   "completed_late",
   "completed_at_implausible",
-  "already_certified",
 ] as const;
 
 export type RefusalReason = (typeof refusalReasons)[number];

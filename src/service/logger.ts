@@ -16,7 +16,27 @@ export function createLogger(name: string, level: string, destination?: Destinat
     level,
     redact: { paths: secret.flatMap((word) => [word, `*.${word}`]), censor: "[censored]" },
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: pino.stdSerializers.err },
+    serializers: { err: describeError },
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+/**
+ * What a log says of an error. Other properties stay out, and where ethers has a short message it stands for the long one,
+ * which repeats whole transactions with the signatures in them.
+ */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const { name, message, shortMessage = message, code, stack = "", cause } = error as ErrorProperties;
+  const frames = stack
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line))
+    .join("\n");
+  const described = { type: name, code, message: shortMessage, stack: frames };
+  return cause === undefined ? described : { ...described, cause: describeError(cause) };
+}
+
+interface ErrorProperties extends Error {
+  code?: unknown;
+  shortMessage?: string;
 }

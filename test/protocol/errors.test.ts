@@ -22,7 +22,7 @@ describe("errors", () => {
   });
 
   it("document every reason of a refusal", () => {
-    for (const reason of refusalReasons) expect(documentation).to.include(`| \`${reason}\` |`);
+    for (const reason of refusalReasons) expect(documentation).to.include(`| \`${reason}\` `);
   });
 
   it("travel as a code, a sentence and values, amounts as decimal strings", () => {
