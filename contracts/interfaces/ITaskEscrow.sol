@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice The work, signed by the payer as the witness of a Permit2 transfer.
+struct Task {
+    address payer;
+    address node;
+    bytes32 model;
+    bytes32 request;
+    uint8 policy;
+    uint128 maxAmount;
+    uint40 deadline;
+    uint256 nonce;
+}
+
+/// @title Custody of what tasks are paid with
+/// @notice Holds one immutable token. Locks the ceiling of a task under the payer's Permit2 signature, lets `SETTLEMENT`
+/// take the charge once, gives back the rest to where it came from, and keeps earnings until they are pulled.
+/// @dev `taskId` is the EIP-712 digest of the task in this contract's domain ("OPG TaskEscrow", version "1").
+/// @custom:warning The token is assumed to move exactly the amount that is asked for; a transfer that brings less reverts.
+/// A payer or recipient whom the token itself refuses to pay (a blocklist) can hold up their own money only.
+interface ITaskEscrow {
+    enum Status {
+        None,
+        Open,
+        Closed
+    }
+
+    /// @dev One storage slot. A closed task leaves `status` behind as a tombstone.
+    struct Lock {
+        uint128 amount;
+        uint40 deadline;
+        Status status;
+    }
+
+    /// @notice `maxAmount` of the payer is locked for a task.
+    event TaskOpened(
+        bytes32 indexed taskId,
+        address indexed payer,
+        address indexed node,
+        bytes32 model,
+        uint128 maxAmount,
+        uint40 deadline
+    );
+    /// @notice The task ended with a charge: `nodeAmount` of it was credited to `payout`, `refund` went back to the payer.
+    event TaskCharged(
+        bytes32 indexed taskId,
+        address indexed payer,
+        address indexed payout,
+        uint256 charge,
+        uint256 nodeAmount,
+        uint256 refund
+    );
+    /// @notice The task ended without a charge; all of it went back to the payer.
+    event TaskRefunded(bytes32 indexed taskId, address indexed payer, uint128 amount);
+    /// @notice `amount` was added to what `account` may withdraw.
+    event Earned(address indexed account, uint256 amount);
+    /// @notice Earnings left the contract.
+    event Withdrawn(address indexed account, uint256 amount);
+    /// @notice Governance registered a facilitator, or took it off the list.
+    event FacilitatorSet(address indexed facilitator, bool registered);
+    /// @notice Governance stopped or resumed `open`.
+    event EntriesPausedSet(bool paused);
+
+    error EntriesPaused();
+    error ZeroAmount();
+    error DeadlinePassed(uint40 deadline);
+    error DeadlineTooFar(uint40 deadline, uint256 latest);
+    error TaskNotNew(bytes32 taskId);
+    /// @dev `SETTLEMENT` has a result for `taskId`, and was given a task whose id is another.
+    error NotThatTask(bytes32 taskId, bytes32 actualId);
+    error TaskNotOpen(bytes32 taskId, Status status);
+    error WindowStillOpen(uint256 closesAt);
+    error WindowClosed(uint256 closedAt);
+    error TransferMismatch(uint256 received, uint256 expected);
+    error ChargeAboveMaximum(uint256 charge, uint256 maxAmount);
+    error OnlySettlement(address caller);
+    error NothingToWithdraw(address account);
+
+    /// @notice Locks `task.maxAmount` from `task.payer`, whose Permit2 signature has the task as its witness: spender this
+    /// contract, nonce `task.nonce`, deadline `task.deadline + SETTLE_WINDOW_SECONDS`. Anyone may submit it.
+    function open(Task calldata task, bytes calldata signature) external returns (bytes32 taskId);
+
+    /// @notice Gives the whole lock back to the payer once nobody can settle it any more. Anyone may call it.
+    function refund(Task calldata task) external;
+
+    /// @notice Ends a task with a charge of `nodeAmount + poolAmount`: the first is credited to `payout`, the second stays
+    /// for the pools that `SETTLEMENT` keeps. What is left of the lock returns to the payer; should the token refuse that
+    /// transfer, it is credited to the payer instead, so that nobody's pay depends on the payer. Only `SETTLEMENT`.
+    function charge(
+        bytes32 taskId,
+        Task calldata task,
+        address payout,
+        uint128 nodeAmount,
+        uint128 poolAmount
+    ) external;
+
+    /// @notice Ends a task under a certificate of refusals; all of it returns to the payer. Only `SETTLEMENT`.
+    function refuse(bytes32 taskId, Task calldata task) external;
+
+    /// @notice Credits `amounts` out of the pools to `accounts`. Only `SETTLEMENT`, which accounts for its pools.
+    function credit(address[] calldata accounts, uint256[] calldata amounts) external;
+
+    /// @notice Pays what `account` has earned, to `account`. Anyone may call it.
+    function withdraw(address account) external returns (uint256 amount);
+
+    /// @notice Governance names who may release tasks.
+    function setFacilitator(address facilitator, bool registered) external;
+    /// @notice Governance stops or resumes `open`; nothing else ever stops.
+    function setEntriesPaused(bool paused) external;
+
+    /// @notice EIP-712 digest of a task: its identity everywhere.
+    function taskIdOf(Task calldata task) external view returns (bytes32);
+    /// @notice What is locked for a task; of a closed task nothing but its status.
+    function locks(bytes32 taskId) external view returns (Lock memory);
+    /// @notice What an account may withdraw.
+    function earnings(address account) external view returns (uint256);
+    /// @notice Whether nodes may take releases of this facilitator.
+    function isFacilitator(address facilitator) external view returns (bool);
+    /// @notice Whether `open` is stopped.
+    function entriesPaused() external view returns (bool);
+    /// @notice The one token in custody.
+    function TOKEN() external view returns (address);
+    /// @notice Permit2, which checks the payer's signature and uses up the nonce.
+    function PERMIT2() external view returns (address);
+    /// @notice The only contract that can charge or refuse a task.
+    function SETTLEMENT() external view returns (address);
+    /// @notice How far ahead a deadline may lie.
+    function MAX_TASK_SECONDS() external view returns (uint256);
+    /// @notice How long after its deadline a task can still be settled, and from when on it can be refunded.
+    function SETTLE_WINDOW_SECONDS() external view returns (uint256);
+}

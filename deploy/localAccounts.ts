@@ -1,0 +1,27 @@
+import { HDNodeWallet, Mnemonic } from "ethers";
+
+/** Accounts of a local chain by what they do there. Anvil funds the first ten; the last two sign or receive only. */
+const localRoles = [
+  "deployer",
+  "facilitator",
+  "verifier1",
+  "verifier2",
+  "verifier3",
+  "operator1",
+  "operator2",
+  "payer",
+  "governor",
+  "faucet",
+  "treasury",
+  "developmentRoot",
+] as const;
+
+export type LocalRole = (typeof localRoles)[number];
+
+/** The words that anvil and Hardhat make their accounts from: known to everyone, worth nothing. */
+const mnemonic = Mnemonic.fromPhrase("test test test test test test test test test test test junk");
+
+/** The wallet of a role on a local chain. */
+export function localAccount(role: LocalRole): HDNodeWallet {
+  return HDNodeWallet.fromMnemonic(mnemonic, `m/44'/60'/0'/0/${localRoles.indexOf(role)}`);
+}

@@ -1,0 +1,145 @@
+import { type Provider, ZeroHash } from "ethers";
+import type { Admission } from "#protocol/admission.ts";
+import { type INodeRegistry, INodeRegistry__factory } from "#typechain/index.ts";
+import { BlockFollower } from "./blockFollower.ts";
+import type { Call } from "./call.ts";
+
+const nodeStatuses = ["none", "active", "retired", "revoked"] as const;
+
+/** A node as it is registered. */
+export interface RegisteredNode {
+  /** Signing address of the enclave. */
+  address: string;
+  operator: string;
+  payout: string;
+  measurement: string;
+  tlsKeyHash: string;
+  /** Of its newest admission, as is everything below. */
+  hpkeKeyHash: string;
+  evidenceHash: string;
+  /** Seconds since 1970. */
+  leaseUntil: number;
+  /** 0 for a node never admitted. */
+  sequence: number;
+  status: (typeof nodeStatuses)[number];
+}
+
+/** A node as a listing shows it. */
+export interface ListedNode extends RegisteredNode {
+  /** Whether it may take tasks now: status, lease and measurement together. */
+  isActive: boolean;
+  /** Where it is reached; empty until its operator announces it. */
+  url: string;
+}
+
+/** Seconds since 1970 between which nodes under a measurement may take tasks; both 0 where never approved. */
+export interface MeasurementWindow {
+  from: number;
+  until: number;
+}
+
+/** NodeRegistry: nodes whose identity was made inside an enclave. */
+export class NodeRegistryAdapter {
+  readonly address: string;
+  readonly #contract: INodeRegistry;
+  readonly #follower: BlockFollower;
+  readonly #admitted = new Set<string>();
+
+  /** @param deploymentBlock - where the search for nodes begins */
+  constructor(address: string, provider: Provider, deploymentBlock: number) {
+    this.address = address;
+    this.#contract = INodeRegistry__factory.connect(address, provider);
+    this.#follower = new BlockFollower(provider, deploymentBlock, async (from, to) => {
+      const logs = await this.#contract.queryFilter(this.#contract.filters.NodeAdmitted(), from, to);
+      logs.forEach(({ args }) => this.#admitted.add(args.node));
+    });
+  }
+
+  /** Admits a node or renews its lease; `certificate` as `joinSignatures` makes it. */
+  populateAdmit(admission: Admission, enclaveSignature: string, certificate: string): Call {
+    const { interface: abi } = this.#contract;
+    return { to: this.address, data: abi.encodeFunctionData("admit", [admission, enclaveSignature, certificate]) };
+  }
+
+  /** Says where a node is reached; only its operator may. */
+  populateAnnounce(node: string, url: string): Call {
+    return { to: this.address, data: this.#contract.interface.encodeFunctionData("announce", [node, url]) };
+  }
+
+  /** Ends a node for good; only its operator may. */
+  populateRetire(node: string): Call {
+    return { to: this.address, data: this.#contract.interface.encodeFunctionData("retire", [node]) };
+  }
+
+  /** Ends a node for good, under a certificate of the verifiers. */
+  populateRevoke(node: string, epoch: bigint, certificate: string): Call {
+    return {
+      to: this.address,
+      data: this.#contract.interface.encodeFunctionData("revoke", [node, epoch, certificate]),
+    };
+  }
+
+  /** A node with everything its newest admission says; of one never admitted all is zero. */
+  async node(address: string): Promise<RegisteredNode> {
+    const node = await this.#contract.nodes(address);
+    const admitted = await this.#newestAdmission(address, Number(node.admittedInBlock));
+    return {
+      address,
+      operator: node.operator,
+      payout: node.payout,
+      measurement: node.measurement,
+      tlsKeyHash: node.tlsKeyHash,
+      hpkeKeyHash: admitted?.hpkeKeyHash ?? ZeroHash,
+      evidenceHash: admitted?.evidenceHash ?? ZeroHash,
+      leaseUntil: Number(node.leaseUntil),
+      sequence: Number(node.sequence),
+      status: nodeStatuses[Number(node.status)] ?? "none",
+    };
+  }
+
+  /** Whether a node may take new tasks now. */
+  isActive(node: string): Promise<boolean> {
+    return this.#contract.isActive(node);
+  }
+
+  /** Where a node is reached; empty until its operator announces it. */
+  urlOf(node: string): Promise<string> {
+    return this.#contract.urlOf(node);
+  }
+
+  async measurementWindow(measurement: string): Promise<MeasurementWindow> {
+    const { from, until } = await this.#contract.measurements(measurement);
+    return { from: Number(from), until: Number(until) };
+  }
+
+  admissionsPaused(): Promise<boolean> {
+    return this.#contract.admissionsPaused();
+  }
+
+  /** The longest lease that an admission may ask for. */
+  async maxLeaseSeconds(): Promise<number> {
+    return Number(await this.#contract.MAX_LEASE_SECONDS());
+  }
+
+  /** Every node ever admitted, as it stands now. Who was admitted is remembered between calls. */
+  async listNodes(): Promise<ListedNode[]> {
+    await this.#follower.catchUp();
+    const listed = await Promise.all(
+      [...this.#admitted].map(async (address): Promise<ListedNode> => {
+        const [node, isActive, url] = await Promise.all([
+          this.node(address),
+          this.isActive(address),
+          this.urlOf(address),
+        ]);
+        return { ...node, isActive, url };
+      }),
+    );
+    return listed.filter(({ status }) => status !== "none");
+  }
+
+  async #newestAdmission(node: string, block: number) {
+    if (block === 0) return undefined;
+    const logs = await this.#contract.queryFilter(this.#contract.filters.NodeAdmitted(node), block, block);
+    return logs.at(-1)?.args;
+  }
+}

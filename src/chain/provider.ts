@@ -1,0 +1,65 @@
+import {
+  FetchRequest,
+  isError,
+  type JsonRpcError,
+  type JsonRpcPayload,
+  JsonRpcProvider,
+  type JsonRpcResult,
+  Network,
+} from "ethers";
+import { OpgError } from "#protocol/errors.ts";
+
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/**
+ * An HTTP provider for one chain. Every request goes out alone and at once, nothing is answered from a cache, and a
+ * chain that does not answer is OpgError `chain_unavailable`: ours to try again, never the payer's fault.
+ */
+export class ChainProvider extends JsonRpcProvider {
+  /**
+   * @param rpcUrl - http(s) URL; it may hold an access key, so errors do not repeat it
+   * @param chainId - the chain expected there; {@link connectChain} checks it
+   */
+  constructor(rpcUrl: string, chainId: number) {
+    const request = new FetchRequest(rpcUrl);
+    request.timeout = REQUEST_TIMEOUT_MS;
+    request.setThrottleParams({ maxAttempts: 3 });
+    const network = Network.from(chainId);
+    super(request, network, { staticNetwork: network, batchMaxCount: 1, cacheTimeout: -1, pollingInterval: 500 });
+  }
+
+  override async _send(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
+    try {
+      return await super._send(payload);
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  override getRpcError(payload: JsonRpcPayload, answer: JsonRpcError): Error {
+    const error = super.getRpcError(payload, answer);
+    const isSending = payload.method === "eth_sendRawTransaction";
+    return !isSending && isError(error, "UNKNOWN_ERROR") ? unavailable(error) : error;
+  }
+}
+
+/**
+ * Opens a chain and makes sure that it is the right one.
+ *
+ * @throws OpgError `chain_unavailable` when nothing answers, `configuration` when another chain does
+ */
+export async function connectChain(rpcUrl: string, chainId: number): Promise<ChainProvider> {
+  const provider = new ChainProvider(rpcUrl, chainId);
+  const actual = Number(await provider.send("eth_chainId", []));
+  if (actual === chainId) return provider;
+  provider.destroy();
+  throw new OpgError(
+    "configuration",
+    `The chain at the network's rpcUrl is ${actual}, not ${chainId}; correct rpcUrl.`,
+    { expected: chainId, actual },
+  );
+}
+
+function unavailable(cause: unknown): OpgError {
+  return new OpgError("chain_unavailable", "The chain does not answer; try again in a moment.", {}, { cause });
+}
