@@ -1,0 +1,4 @@
+import { runDaemon } from "#service/runDaemon.ts";
+import { startHub } from "./startHub.ts";
+
+await runDaemon(startHub);

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
+import { connectChain } from "#chain/provider.ts";
+import { daemonVariables, readConfig } from "#service/config.ts";
+import { startHttpServer } from "#service/httpServer.ts";
+import { loadNetwork } from "#service/loadNetwork.ts";
+import { createLogger } from "#service/logger.ts";
+import type { Daemon } from "#service/runDaemon.ts";
+import { createHubApp } from "./hubApp.ts";
+import { HubBlobs } from "./hubBlobs.ts";
+
+const DRAIN_SECONDS = 10;
+
+const hubVariables = {
+  ...daemonVariables,
+  /** Folder for the blobs. */
+  OPG_STATE: z.string().min(1),
+  /** Larger uploads are refused; 256 MiB where left out. */
+  OPG_MAX_BLOB_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(256 * 1024 * 1024),
+};
+
+/**
+ * Starts the hub: it keeps the files of published versions and gives them to anyone.
+ *
+ * @throws OpgError `configuration` or `chain_unavailable`
+ */
+export async function startHub(environment: Readonly<Record<string, string | undefined>>): Promise<Daemon> {
+  const config = readConfig(hubVariables, environment);
+  const network = await loadNetwork(config.OPG_NETWORK);
+  const logger = createLogger("hub", config.OPG_LOG_LEVEL);
+  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const maxBlobBytes = config.OPG_MAX_BLOB_BYTES;
+  const blobs = await HubBlobs.open(config.OPG_STATE, maxBlobBytes);
+  const modelRegistry = new ModelRegistryAdapter(network.contracts.modelRegistry, provider, network.deploymentBlock);
+  const app = createHubApp({ blobs, modelRegistry, maxBlobBytes, logger });
+  const server = await startHttpServer(app, { host: config.OPG_HOST, port: config.OPG_PORT });
+  const stop = async (): Promise<void> => {
+    await server.close(DRAIN_SECONDS);
+    provider.destroy();
+  };
+  return { url: server.url, logger, stop };
+}

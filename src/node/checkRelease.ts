@@ -1,0 +1,66 @@
+import { OpgError } from "#protocol/errors.ts";
+import type { ReleasedRequest } from "#protocol/messages.ts";
+import { domainIn, type Network } from "#protocol/network.ts";
+import { policies, releaseTypedData, type Task, taskIdOf } from "#protocol/task.ts";
+import { recoverSigner } from "./recoverSigner.ts";
+
+/** How far a release may lie in the past or, by another clock, in the future. */
+export const MAX_RELEASE_AGE_SECONDS = 60;
+
+/** Less than this before its deadline, a task is not begun. */
+export const MIN_SECONDS_LEFT = 3;
+
+/** One of the network's facilitators. */
+export type Facilitator = Network["facilitators"][number];
+
+/**
+ * Checks that a facilitator of the network released this task to this node. Whether the facilitator is registered on
+ * chain is the caller's to ask.
+ *
+ * @param node - this node's signing address
+ * @returns who released it, and so who takes its certificate
+ * @throws OpgError `invalid_release` or `task_terms_mismatch`
+ */
+export function checkRelease({ task, release }: ReleasedRequest, node: string, network: Network): Facilitator {
+  const taskEscrow = domainIn(network, "taskEscrow");
+  const taskId = taskIdOf(task, taskEscrow);
+  if (release.taskId !== taskId) {
+    throw new OpgError("invalid_release", "The release is for another task; send the one for this task.", { taskId });
+  }
+  if (recoverSigner(releaseTypedData(release, taskEscrow), release.signature) !== release.facilitator) {
+    throw new OpgError("invalid_release", "The release is not signed by the facilitator that it names.", { taskId });
+  }
+  const facilitator = network.facilitators.find(({ address }) => address === release.facilitator);
+  if (!facilitator) throw unknownFacilitator(release.facilitator);
+  if (task.node !== node) {
+    throw new OpgError("invalid_release", `The task is for node ${task.node}; send it there.`, { node: task.node });
+  }
+  if (task.policy !== policies.reExecution) {
+    const message = `Policy ${task.policy} is not offered here; ask for a task under policy ${policies.reExecution}.`;
+    throw new OpgError("task_terms_mismatch", message, { policy: task.policy });
+  }
+  return facilitator;
+}
+
+/** The error for a release by somebody who may not release. */
+export function unknownFacilitator(facilitator: string): OpgError {
+  const message = `${facilitator} is no facilitator of this network; pay through one that is.`;
+  return new OpgError("invalid_release", message, { facilitator });
+}
+
+/**
+ * Checks that a task was released just now and can be done in time.
+ *
+ * @param now - seconds since 1970
+ * @throws OpgError `invalid_release` or `timeout`
+ */
+export function checkTimeLeft({ deadline }: Task, releasedAt: number, now: number): void {
+  if (Math.abs(now - releasedAt) > MAX_RELEASE_AGE_SECONDS) {
+    const message = `The release is not of the last ${MAX_RELEASE_AGE_SECONDS} seconds; nothing was computed and the payment will be refunded.`;
+    throw new OpgError("invalid_release", message, { releasedAt, now });
+  }
+  if (deadline - now < MIN_SECONDS_LEFT) {
+    const message = "The task's deadline leaves no time to compute; the payment will be refunded.";
+    throw new OpgError("timeout", message, { deadline, now });
+  }
+}

@@ -1,0 +1,137 @@
+import { sha256, type Wallet } from "ethers";
+import type { Hono } from "hono";
+import type { Platform } from "#attestation/evidence.ts";
+import { checkInputs } from "#execution/checkInputs.ts";
+import type { Executor } from "#execution/executor.ts";
+import { tensorOrder } from "#execution/inspectModel.ts";
+import { profileDigest } from "#execution/profile.ts";
+import { type Admission, admissionTypedData, identityBinding } from "#protocol/admission.ts";
+import { OpgError } from "#protocol/errors.ts";
+import type { ReleasedRequest } from "#protocol/messages.ts";
+import { meterCharge } from "#protocol/meter.ts";
+import { onnxFormat, versionIdOf } from "#protocol/model.ts";
+import { requestDigest } from "#protocol/request.ts";
+import { responseDigest, type Result, resultTypedData } from "#protocol/result.ts";
+import { type Task, taskIdOf } from "#protocol/task.ts";
+import { type NamedTensors, tensorBytes, tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
+import type { Domain } from "#protocol/typedData.ts";
+import type { Clock } from "#service/clock.ts";
+import { type HttpServer, type ListenOptions, startHttpServer } from "#service/httpServer.ts";
+import type { AdmissionTerms, AttestedAdmission, CompletedTask, Enclave, VersionedModel } from "./enclave.ts";
+import { type EnclaveKeys, makeKeys } from "./makeKeys.ts";
+
+/** What an enclave is started with; it is bound into the evidence and never changes. */
+export interface EnclaveOptions {
+  platform: Platform;
+  executor: Executor;
+  clock: Clock;
+  operator: string;
+  payout: string;
+  domains: { taskEscrow: Domain; settlement: Domain; nodeRegistry: Domain };
+}
+
+/** Starts an enclave in this process: it makes its keys now and keeps them in memory. */
+export async function createEnclave(options: EnclaveOptions): Promise<Enclave> {
+  return new ProcessEnclave(options, await makeKeys(options.clock()));
+}
+
+class ProcessEnclave implements Enclave {
+  readonly identity: Enclave["identity"];
+  readonly #options: EnclaveOptions;
+  readonly #signer: Wallet;
+  readonly #tls: EnclaveKeys["tls"];
+  readonly #checkedModels = new WeakSet<VersionedModel>();
+  #executions = 0;
+
+  constructor(options: EnclaveOptions, keys: EnclaveKeys) {
+    this.identity = keys.identity;
+    this.#options = options;
+    this.#signer = keys.signer;
+    this.#tls = keys.tls;
+  }
+
+  get executions(): number {
+    return this.#executions;
+  }
+
+  async attestAdmission({ nonce, ...terms }: AdmissionTerms): Promise<AttestedAdmission> {
+    const { platform, operator, payout, domains } = this.#options;
+    const { node, publicKey, tlsKeyHash, hpkeKeyHash } = this.identity;
+    const bound = { operator, payout, tlsKeyHash, hpkeKeyHash };
+    const userData = identityBinding(bound, domains.nodeRegistry);
+    const evidence = await platform.attest({ publicKey, userData, nonce });
+    const admission: Admission = {
+      node,
+      ...bound,
+      measurement: platform.measurement,
+      evidenceHash: sha256(evidence),
+      ...terms,
+    };
+    const { domain, types, value } = admissionTypedData(admission, domains.nodeRegistry);
+    return { admission, evidence, enclaveSignature: await this.#signer.signTypedData(domain, types, value) };
+  }
+
+  checkRequest(request: ReleasedRequest, model: VersionedModel): void {
+    this.#readInputs(request, model);
+  }
+
+  async run(request: ReleasedRequest, versioned: VersionedModel): Promise<CompletedTask> {
+    const { task, salt } = request;
+    const inputs = this.#readInputs(request, versioned);
+    const { executor, clock, payout, domains } = this.#options;
+    this.#executions += 1;
+    const outputs = await executor.run(versioned.model, inputs);
+    const result: Result = {
+      taskId: taskIdOf(task, domains.taskEscrow),
+      response: responseDigest(salt, tensorsDigest(tensorOrder(versioned.model.outputs), outputs)),
+      payout,
+      amount: meterCharge(versioned.version.meter, tensorBytes(inputs), tensorBytes(outputs)),
+      completedAt: clock(),
+    };
+    checkResult(task, result);
+    const { domain, types, value } = resultTypedData(result, domains.settlement);
+    return { outputs, signed: { result, nodeSignature: await this.#signer.signTypedData(domain, types, value) } };
+  }
+
+  listen(app: Hono, where: Omit<ListenOptions, "tls">): Promise<HttpServer> {
+    return startHttpServer(app, { ...where, tls: this.#tls });
+  }
+
+  #readInputs({ task, salt, inputs: inputsJson }: ReleasedRequest, versioned: VersionedModel): NamedTensors {
+    this.#checkModel(task, versioned);
+    const inputs = tensorsFromJson(inputsJson);
+    const { inputs: specs } = versioned.model;
+    checkInputs(specs, inputs);
+    if (requestDigest(salt, task.model, tensorsDigest(tensorOrder(specs), inputs)) !== task.request) {
+      const message = "Inputs and salt are not those that the task names; send what was paid for.";
+      throw new OpgError("task_request_mismatch", message, { request: task.request });
+    }
+    return inputs;
+  }
+
+  /** The version's id covers price, profile and content, so the host can hand in no other. */
+  #checkModel({ model: versionId }: Task, versioned: VersionedModel): void {
+    const { version, model } = versioned;
+    if (versionIdOf(version) !== versionId || version.format !== onnxFormat || version.profile !== profileDigest) {
+      throw new OpgError("unknown_model", "The task's version is not one that is executed here.", { versionId });
+    }
+    if (this.#checkedModels.has(versioned)) return;
+    const digest = sha256(model.bytes);
+    if (digest !== version.contentDigest) {
+      const message = "The model's bytes do not hash to the version's digest; they were not run.";
+      throw new OpgError("model_bytes_mismatch", message, { digest, expected: version.contentDigest });
+    }
+    this.#checkedModels.add(versioned);
+  }
+}
+
+function checkResult({ maxAmount, deadline }: Task, { amount, completedAt }: Result): void {
+  if (amount > maxAmount) {
+    const message = `The charge would be ${amount}, above the task's ceiling of ${maxAmount}; pay for a higher ceiling.`;
+    throw new OpgError("charge_exceeds_ceiling", message, { charge: amount, maxAmount });
+  }
+  if (completedAt > deadline) {
+    const message = "The result came after the task's deadline and cannot be paid; the payment is refunded.";
+    throw new OpgError("timeout", message, { deadline, completedAt });
+  }
+}

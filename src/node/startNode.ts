@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Provider } from "ethers";
+import { z } from "zod";
+import { createDevelopmentPlatform } from "#attestation/development.ts";
+import { FolderBlobs } from "#blobs/folderBlobs.ts";
+import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
+import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
+import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { connectChain } from "#chain/provider.ts";
+import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import { VerifierSetAdapter } from "#chain/verifierSet.ts";
+import { createExecutor, type Executor } from "#execution/executor.ts";
+import { profileDigest } from "#execution/profile.ts";
+import { address } from "#protocol/hex.ts";
+import type { NodeInfo } from "#protocol/messages.ts";
+import { domainIn, type Network } from "#protocol/network.ts";
+import { type Clock, systemClock } from "#service/clock.ts";
+import { daemonVariables, privateKey, readConfig } from "#service/config.ts";
+import { loadNetwork } from "#service/loadNetwork.ts";
+import { createLogger } from "#service/logger.ts";
+import type { Daemon } from "#service/runDaemon.ts";
+import { AdmissionDuty } from "./admissionDuty.ts";
+import { createEnclave } from "./enclave/createEnclave.ts";
+import type { Enclave } from "./enclave/enclave.ts";
+import { createNodeApp } from "./nodeApp.ts";
+import { repeat } from "./repeat.ts";
+import { RunnableModels } from "./runnableModels.ts";
+import { TaskDuty } from "./taskDuty.ts";
+import { VerifierQuorums } from "./verifierQuorums.ts";
+
+const MODEL_POLL_SECONDS = 2;
+const DRAIN_SECONDS = 10;
+
+const nodeVariables = {
+  ...daemonVariables,
+  /** Folder for fetched models. */
+  OPG_STATE: z.string().min(1),
+  /** Pays for admissions and may announce and retire the node. */
+  OPG_OPERATOR_KEY: privateKey,
+  /** Where the node's share of charges goes; the operator where left out. */
+  OPG_PAYOUT: address.optional(),
+  /** What the node announces; where it listens, where left out. */
+  OPG_PUBLIC_URL: z.url().max(256).optional(),
+  /** Signs evidence in place of a platform. */
+  OPG_DEVELOPMENT_ROOT_KEY: privateKey,
+};
+
+type NodeConfig = z.output<z.ZodObject<typeof nodeVariables>>;
+
+/** What a test may replace. */
+export interface NodeReplacements {
+  executor?: Executor;
+  clock?: Clock;
+}
+
+/**
+ * Starts a node: an enclave with new keys, its HTTPS server, and the duties that load models and have it admitted.
+ *
+ * @throws OpgError `configuration` or `chain_unavailable`
+ */
+export async function startNode(
+  environment: Readonly<Record<string, string | undefined>>,
+  { executor, clock = systemClock }: NodeReplacements = {},
+): Promise<Daemon> {
+  const config = readConfig(nodeVariables, environment);
+  const network = await loadNetwork(config.OPG_NETWORK);
+  const logger = createLogger("node", config.OPG_LOG_LEVEL);
+  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const ownExecutor = executor ?? (await createExecutor());
+  const enclave = await startEnclave(config, network, ownExecutor, clock);
+  const contracts = contractsOf(network, provider);
+  const blobs = new RemoteBlobs({ hub: network.hub }, { folder: new FolderBlobs(config.OPG_STATE), logger });
+  const models = new RunnableModels({ modelRegistry: contracts.modelRegistry, blobs, clock, logger });
+  const quorums = new VerifierQuorums(contracts.verifierSet);
+  const tasks = new TaskDuty({ network, enclave, models, quorums, taskEscrow: contracts.taskEscrow, clock, logger });
+  const operator = config.OPG_OPERATOR_KEY;
+  const info = () => infoOf(enclave, models, operator.address, payoutOf(config));
+  const app = createNodeApp({ tasks, info, logger });
+  const server = await enclave.listen(app, { host: config.OPG_HOST, port: config.OPG_PORT });
+  const url = config.OPG_PUBLIC_URL ?? server.url;
+  const admission = new AdmissionDuty({ network, enclave, operator, provider, ...contracts, url, clock, logger });
+  const duties = [repeat(() => models.refresh().then(() => MODEL_POLL_SECONDS)), repeat(() => admission.step())];
+  const stop = async (): Promise<void> => {
+    const stopped = Promise.all(duties.map((duty) => duty.stop()));
+    await server.close(DRAIN_SECONDS);
+    await Promise.race([Promise.all([stopped, tasks.drain()]), sleep(DRAIN_SECONDS * 1000, undefined, { ref: false })]);
+    await ownExecutor.close();
+    provider.destroy();
+  };
+  return { url: server.url, logger, stop };
+}
+
+function startEnclave(config: NodeConfig, network: Network, executor: Executor, clock: Clock): Promise<Enclave> {
+  return createEnclave({
+    platform: createDevelopmentPlatform(config.OPG_DEVELOPMENT_ROOT_KEY.signingKey, profileDigest, clock),
+    executor,
+    clock,
+    operator: config.OPG_OPERATOR_KEY.address,
+    payout: payoutOf(config),
+    domains: {
+      taskEscrow: domainIn(network, "taskEscrow"),
+      settlement: domainIn(network, "settlement"),
+      nodeRegistry: domainIn(network, "nodeRegistry"),
+    },
+  });
+}
+
+function payoutOf({ OPG_PAYOUT, OPG_OPERATOR_KEY }: NodeConfig): string {
+  return OPG_PAYOUT ?? OPG_OPERATOR_KEY.address;
+}
+
+function contractsOf({ contracts, deploymentBlock }: Network, provider: Provider) {
+  return {
+    modelRegistry: new ModelRegistryAdapter(contracts.modelRegistry, provider, deploymentBlock),
+    nodeRegistry: new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock),
+    verifierSet: new VerifierSetAdapter(contracts.verifierSet, provider),
+    taskEscrow: new TaskEscrowAdapter(contracts.taskEscrow, provider),
+  };
+}
+
+function infoOf(enclave: Enclave, models: RunnableModels, operator: string, payout: string): NodeInfo {
+  return { node: enclave.identity.node, operator, payout, versions: models.versions, executions: enclave.executions };
+}
