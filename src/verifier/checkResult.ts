@@ -1,0 +1,41 @@
+import type { Result } from "#protocol/result.ts";
+import type { RefusalReason } from "#protocol/verdict.ts";
+import type { StoredCommitment } from "#store/verifierStore.ts";
+
+/** How far the clocks of node, facilitator and verifier may lie apart. */
+export const MAX_CLOCK_SKEW_SECONDS = 60;
+
+/** What this verifier knows of the task: its own answer to it, and what it was told with it. */
+export type OwnAnswer = Pick<StoredCommitment, "task" | "response" | "charge" | "releasedAt" | "committedAt">;
+
+/** What the chain says about the node. */
+export interface ResultFacts {
+  /** The registry's payout address of the node. */
+  payout: string;
+}
+
+/** Either the result may be paid, or why not. */
+export type ResultCheck = { ok: true } | { ok: false; reason: RefusalReason };
+
+/**
+ * Compares a result that the task's node has signed with the own answer. A node's time is believed as far as clocks may
+ * differ; a result that is shown later than that after its deadline can have been dated back. The time that this
+ * verifier itself took to commit is not held against the node.
+ *
+ * @param now - the own clock, seconds since 1970
+ */
+export function checkResult(result: Result, own: OwnAnswer, facts: ResultFacts, now: number): ResultCheck {
+  const { task } = own;
+  if (result.response !== own.response) return refuse("response_mismatch");
+  if (result.amount !== own.charge || result.amount > task.maxAmount) return refuse("charge_mismatch");
+  if (result.payout !== facts.payout) return refuse("payout_mismatch");
+  const lastBelieved = Math.max(task.deadline, own.committedAt) + MAX_CLOCK_SKEW_SECONDS;
+  if (result.completedAt > task.deadline || now > lastBelieved) return refuse("completed_late");
+  const isPlausible =
+    result.completedAt >= own.releasedAt - MAX_CLOCK_SKEW_SECONDS && result.completedAt <= now + MAX_CLOCK_SKEW_SECONDS;
+  return isPlausible ? { ok: true } : refuse("completed_at_implausible");
+}
+
+function refuse(reason: RefusalReason): ResultCheck {
+  return { ok: false, reason };
+}

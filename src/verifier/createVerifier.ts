@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import type { Provider, Wallet } from "ethers";
+import type { Hono } from "hono";
+import type { Blobs } from "#blobs/blobs.ts";
+import type { Executor } from "#execution/executor.ts";
+import { domainIn, type Network } from "#protocol/network.ts";
+import type { Clock } from "#service/clock.ts";
+import type { Logger } from "#service/logger.ts";
+import type { VerifierStore } from "#store/verifierStore.ts";
+import { AdmissionDuty } from "./admissionDuty.ts";
+import { createVerifierApp } from "./createVerifierApp.ts";
+import { Challenges } from "./challenges.ts";
+import { ClosingDuty } from "./closingDuty.ts";
+import { verifierContracts } from "./contracts.ts";
+import { CountsDuty } from "./countsDuty.ts";
+import { EndedEpochs } from "./endedEpochs.ts";
+import { EpochSets } from "./epochSets.ts";
+import { Models } from "./models.ts";
+import { RefusalDelivery } from "./refusalDelivery.ts";
+import { TaskDuty } from "./taskDuty.ts";
+import { VerdictDuty } from "./verdictDuty.ts";
+import { VerdictSigner } from "./verdictSigner.ts";
+import { WitnessDuty } from "./witnessDuty.ts";
+
+/** What a verifier is made of. */
+export interface VerifierDependencies {
+  network: Network;
+  wallet: Wallet;
+  provider: Provider;
+  blobs: Blobs;
+  executor: Executor;
+  store: VerifierStore;
+  clock: Clock;
+  /** Told when there is a new refusal to deliver. */
+  onRefusal: () => void;
+  logger: Logger;
+}
+
+/** A verifier: what it answers to others, and what it does by itself. */
+export interface Verifier {
+  app: Hono;
+  refusals: RefusalDelivery;
+  closing: ClosingDuty;
+}
+
+const random32Bytes = (): Uint8Array => randomBytes(32);
+
+/** Puts a verifier's duties together; nothing runs yet. */
+export function createVerifier(dependencies: VerifierDependencies): Verifier {
+  const { network, wallet, provider, blobs, store, clock, logger } = dependencies;
+  const { facilitators, verifiers, parameters } = network;
+  const settlement = domainIn(network, "settlement");
+  const nodeRegistry = domainIn(network, "nodeRegistry");
+  const domains = { taskEscrow: domainIn(network, "taskEscrow"), settlement };
+  const roots = { development: parameters.developmentRoot };
+  const contracts = verifierContracts(network, provider);
+  const { verifierSet } = contracts;
+  const epochSets = new EpochSets(verifierSet, network.deploymentBlock);
+  const shared = { ...dependencies, contracts, epochSets, settlement, verifierSet, facilitators, verifiers, domains };
+
+  const signer = new VerdictSigner(shared);
+  const endedEpochs = new EndedEpochs(contracts, epochSets);
+  const counts = new CountsDuty({ ...shared, endedEpochs });
+  const challenges = new Challenges(clock, random32Bytes);
+  const { settleWindowSeconds } = parameters;
+  const app = createVerifierApp({
+    verifier: wallet.address,
+    tasks: new TaskDuty({ ...shared, models: new Models(blobs), randomBytes: random32Bytes }),
+    verdicts: new VerdictDuty(
+      { settlement, settleWindowSeconds },
+      { ...shared, signer, nodeRegistry: contracts.nodeRegistry },
+    ),
+    witness: new WitnessDuty(shared),
+    counts,
+    admissions: new AdmissionDuty({ nodeRegistry, roots }, { ...shared, challenges }),
+    info: async () => {
+      const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);
+      return { verifier: wallet.address, epoch: Number(epoch), ...verdictCounts };
+    },
+    logger,
+  });
+  return {
+    app,
+    refusals: new RefusalDelivery({ ...shared, signer }),
+    closing: new ClosingDuty({ ...shared, endedEpochs, counts }),
+  };
+}

@@ -1,0 +1,74 @@
+import type { Context, Hono } from "hono";
+import type { z } from "zod";
+import { admissionRequestJson } from "#protocol/admission.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { bytes32, uint } from "#protocol/hex.ts";
+import {
+  challengeRequestJson,
+  countsJson,
+  releasedRequestJson,
+  type VerifierInfo,
+  witnessedCertificateJson,
+} from "#protocol/messages.ts";
+import { signedResultJson } from "#protocol/result.ts";
+import { createApp, readBody } from "#service/httpApp.ts";
+import type { Logger } from "#service/logger.ts";
+import type { AdmissionDuty } from "./admissionDuty.ts";
+import type { CountsDuty } from "./countsDuty.ts";
+import type { TaskDuty } from "./taskDuty.ts";
+import type { VerdictDuty } from "./verdictDuty.ts";
+import type { WitnessDuty } from "./witnessDuty.ts";
+
+/** Inputs travel as JSON, a third larger than they are. */
+const MAX_BODY_BYTES = 64 * 1024 * 1024;
+
+/** What the routes lead to. */
+export interface VerifierDuties {
+  verifier: string;
+  tasks: TaskDuty;
+  verdicts: VerdictDuty;
+  witness: WitnessDuty;
+  counts: CountsDuty;
+  admissions: AdmissionDuty;
+  info: () => Promise<VerifierInfo>;
+  logger: Logger;
+}
+
+/** A verifier's HTTP interface; see the protocol's messages. */
+export function createVerifierApp(duties: VerifierDuties): Hono {
+  const { verifier, tasks, verdicts, witness, counts, admissions, info, logger } = duties;
+  const app = createApp(logger, MAX_BODY_BYTES);
+  app.get("/info", async (context) => context.json(await info()));
+  app.post("/tasks", async (context) => context.json(await tasks.commit(await readBody(context, releasedRequestJson))));
+  app.post("/tasks/:taskId/result", async (context) => {
+    const taskId = readParameter(context, "taskId", bytes32);
+    return context.json(await verdicts.judge(taskId, await readBody(context, signedResultJson)));
+  });
+  app.post("/tasks/:taskId/certificate", async (context) => {
+    const taskId = readParameter(context, "taskId", bytes32);
+    return context.json({ recorded: await witness.witness(taskId, await readBody(context, witnessedCertificateJson)) });
+  });
+  app.post("/epochs/:epoch/counts", async (context) => {
+    const epoch = readParameter(context, "epoch", uint(64));
+    const signature = await counts.sign({ epoch, ...(await readBody(context, countsJson)) });
+    return context.json({ verifier, signature });
+  });
+  app.post("/admissions/challenges", async (context) => {
+    const { node } = await readBody(context, challengeRequestJson);
+    return context.json(admissions.challenge(node));
+  });
+  app.post("/admissions", async (context) => {
+    return context.json(await admissions.admit(await readBody(context, admissionRequestJson)));
+  });
+  return app;
+}
+
+function readParameter<Schema extends z.ZodType>(context: Context, name: string, schema: Schema): z.output<Schema> {
+  const parsed = schema.safeParse(context.req.param(name));
+  if (parsed.success) return parsed.data;
+  throw new OpgError(
+    "invalid_body",
+    `"${name}" in the address is wrong: ${parsed.error.issues[0]?.message ?? "unreadable"}.`,
+    { field: name },
+  );
+}

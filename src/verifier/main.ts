@@ -1,0 +1,4 @@
+import { runDaemon } from "#service/runDaemon.ts";
+import { startVerifier } from "./start.ts";
+
+await runDaemon((environment) => startVerifier(environment));

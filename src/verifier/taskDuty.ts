@@ -1,0 +1,130 @@
+import { hexlify, type Wallet } from "ethers";
+import { checkInputs } from "#execution/checkInputs.ts";
+import type { Executor } from "#execution/executor.ts";
+import { type Model, tensorOrder } from "#execution/inspectModel.ts";
+import { profileDigest } from "#execution/profile.ts";
+import { OpgError } from "#protocol/errors.ts";
+import type { ReleasedRequest } from "#protocol/messages.ts";
+import { meterCharge } from "#protocol/meter.ts";
+import type { ModelVersion } from "#protocol/model.ts";
+import { requestDigest } from "#protocol/request.ts";
+import { responseDigest } from "#protocol/result.ts";
+import { taskIdOf } from "#protocol/task.ts";
+import { type NamedTensors, tensorBytes, tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
+import type { Domain } from "#protocol/typedData.ts";
+import { commitmentOf, commitmentTypedData, type SignedCommitment } from "#protocol/verdict.ts";
+import type { Clock } from "#service/clock.ts";
+import type { Logger } from "#service/logger.ts";
+import type { StoredCommitment, VerifierStore } from "#store/verifierStore.ts";
+import { checkReleasedTask } from "./checkReleasedTask.ts";
+import type { VerifierContracts } from "./contracts.ts";
+import type { Models } from "./models.ts";
+import { signTypedData } from "./typedSignature.ts";
+
+/** What the duty works with. */
+export interface TaskDutyDependencies {
+  wallet: Wallet;
+  domains: { taskEscrow: Domain; settlement: Domain };
+  contracts: VerifierContracts;
+  models: Models;
+  executor: Executor;
+  store: VerifierStore;
+  clock: Clock;
+  /** 32 unpredictable bytes, each time others. */
+  randomBytes: () => Uint8Array;
+  logger: Logger;
+}
+
+/** Repeats tasks, and commits to its own answer before it is shown the node's. */
+export class TaskDuty {
+  readonly #dependencies: TaskDutyDependencies;
+  /** Tasks under way, so that one that is sent twice runs once. */
+  readonly #running = new Map<string, Promise<StoredCommitment>>();
+
+  constructor(dependencies: TaskDutyDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Checks and repeats a task. Asked again for the same task, it answers with the same commitment and runs nothing.
+   *
+   * @throws OpgError before anything is run: `invalid_release`, `no_active_node`, `task_terms_mismatch`,
+   * `unknown_model`, `invalid_model`, `task_request_mismatch`, `invalid_tensor`, or why the model's bytes could not be
+   * had; then the executor's
+   */
+  async commit(request: ReleasedRequest): Promise<SignedCommitment> {
+    const { domains, store, models, wallet } = this.#dependencies;
+    const taskId = taskIdOf(request.task, domains.taskEscrow);
+    const known = await store.commitment(taskId);
+    if (known) return toSigned(known, wallet.address);
+    const version = await this.#check(taskId, request);
+    const model = await models.load(version.contentDigest);
+    const inputs = readInputs(taskId, request, model);
+    const running = this.#running.get(taskId) ?? this.#repeat(taskId, request, { version, model, inputs });
+    this.#running.set(taskId, running);
+    return toSigned(await running.finally(() => this.#running.delete(taskId)), wallet.address);
+  }
+
+  async #check(taskId: string, { task, release }: ReleasedRequest): Promise<ModelVersion> {
+    const { contracts, domains, clock } = this.#dependencies;
+    const now = clock();
+    const [facilitatorRegistered, nodeActive, version] = await Promise.all([
+      contracts.taskEscrow.isFacilitator(release.facilitator),
+      contracts.nodeRegistry.isActive(task.node),
+      contracts.modelRegistry.version(task.model),
+    ]);
+    const facts = { taskId, facilitatorRegistered, nodeActive, version };
+    const terms = { taskEscrow: domains.taskEscrow, profile: profileDigest };
+    const checked = checkReleasedTask(task, release, facts, terms, now);
+    if ("error" in checked) throw checked.error;
+    return checked.version;
+  }
+
+  async #repeat(
+    taskId: string,
+    { task, release, salt }: ReleasedRequest,
+    { version, model, inputs }: { version: ModelVersion; model: Model; inputs: NamedTensors },
+  ): Promise<StoredCommitment> {
+    const { wallet, domains, executor, store, clock, randomBytes, logger } = this.#dependencies;
+    const known = await store.commitment(taskId);
+    if (known) return known;
+    const outputs = await executor.run(model, inputs);
+    const response = responseDigest(salt, tensorsDigest(tensorOrder(model.outputs), outputs));
+    const ownSalt = hexlify(randomBytes());
+    const commitment = commitmentOf(response, wallet.address, ownSalt);
+    const committedAt = clock();
+    const signature = await signTypedData(
+      wallet,
+      commitmentTypedData({ taskId, commitment, committedAt }, domains.settlement),
+    );
+    const stored = await store.recordCommitment({
+      taskId,
+      task,
+      facilitator: release.facilitator,
+      releasedAt: release.releasedAt,
+      response,
+      charge: meterCharge(version.meter, tensorBytes(inputs), tensorBytes(outputs)),
+      salt: ownSalt,
+      commitment,
+      committedAt,
+      signature,
+    });
+    logger.info({ taskId, model: task.model, committedAt }, "committed to an answer");
+    return stored;
+  }
+}
+
+function readInputs(taskId: string, { task, salt, inputs }: ReleasedRequest, model: Model): NamedTensors {
+  const tensors = tensorsFromJson(inputs);
+  checkInputs(model.inputs, tensors);
+  const digest = requestDigest(salt, task.model, tensorsDigest(tensorOrder(model.inputs), tensors));
+  if (digest === task.request) return tensors;
+  throw new OpgError("task_request_mismatch", "The inputs and salt are not those that the task names.", { taskId });
+}
+
+function toSigned(
+  { taskId, commitment, committedAt, signature }: StoredCommitment,
+  verifier: string,
+): SignedCommitment {
+  return { verifier, taskId, commitment, committedAt, signature };
+}

@@ -1,0 +1,15 @@
+import { z } from "zod";
+import { daemonVariables, privateKey } from "#service/config.ts";
+
+/** Variables that a verifier reads. */
+export const verifierVariables = {
+  ...daemonVariables,
+  /** Signs commitments, verdicts and admissions, and pays the gas for closing an epoch. */
+  OPG_VERIFIER_KEY: privateKey,
+  /** URL of its own PostgreSQL database. */
+  DATABASE_URL: z.string().min(1),
+  /** Folder where models are kept. */
+  OPG_STATE: z.string().min(1),
+  /** Where models are fetched; the network's hub unless named. */
+  OPG_HUB: z.url().optional(),
+};
