@@ -1,0 +1,106 @@
+import { verifyTypedData } from "ethers";
+import { OpgError } from "../protocol/errors.ts";
+import type { InferAnswer, Receipt } from "../protocol/inferAnswer.ts";
+import { meterCharge } from "../protocol/meter.ts";
+import type { ModelListing } from "../protocol/model.ts";
+import { domainIn, type Network } from "../protocol/network.ts";
+import { paymentDigestOf, type TaskAuthorization } from "../protocol/payment.ts";
+import { responseDigest, resultHashOf, resultTypedData } from "../protocol/result.ts";
+import { releaseTypedData, type Task, taskIdOf } from "../protocol/task.ts";
+import { type NamedTensors, tensorBytes, tensorsDigest } from "../protocol/tensors.ts";
+import type { TypedDataDomain, TypedDataField } from "../protocol/typedData.ts";
+import { type SignedVerdict, verdictTypedData } from "../protocol/verdict.ts";
+
+/** What the client knows by itself about the answer that it paid for. */
+export interface PaidRequest {
+  network: Network;
+  listing: ModelListing;
+  salt: string;
+  inputs: NamedTensors;
+  authorization: TaskAuthorization;
+}
+
+/**
+ * Checks that an answer is what was paid for: released by a facilitator of the network, signed by the very node that the
+ * payer signed for, over these outputs and the price that the meter gives, and repeated by most of the verifiers.
+ *
+ * @throws OpgError `invalid_receipt` naming the part that does not hold
+ */
+export function checkReceipt(answer: InferAnswer, outputs: NamedTensors, paid: PaidRequest): void {
+  const { network, authorization } = paid;
+  const { receipt } = answer;
+  const task = authorization.witness;
+  const taskId = taskIdOf(task, domainIn(network, "taskEscrow"));
+  require(answer.taskId === taskId &&
+    taskIdOf(receipt.task, domainIn(network, "taskEscrow")) === taskId, "task", taskId);
+  require(isReleased(receipt, authorization, network), "release", taskId);
+  require(receipt.result.taskId === taskId, "result.taskId", taskId);
+  require(receipt.result.response === digestOf(outputs, paid), "result.response", taskId);
+  require(receipt.result.amount === chargeOf(outputs, paid) &&
+    receipt.result.amount <= task.maxAmount, "result.amount", taskId);
+  require(receipt.result.completedAt <= task.deadline, "result.completedAt", taskId);
+  const settlement = domainIn(network, "settlement");
+  require(signerOf(resultTypedData(receipt.result, settlement), receipt.nodeSignature) ===
+    task.node, "nodeSignature", taskId);
+  require(isCertified(receipt, task, network), "verdicts", taskId);
+}
+
+function isReleased({ release }: Receipt, authorization: TaskAuthorization, network: Network): boolean {
+  const taskEscrow = domainIn(network, "taskEscrow");
+  return (
+    release.taskId === taskIdOf(authorization.witness, taskEscrow) &&
+    release.paymentDigest === paymentDigestOf(authorization, BigInt(network.chainId)) &&
+    network.facilitators.some(({ address }) => address === release.facilitator) &&
+    signerOf(releaseTypedData(release, taskEscrow), release.signature) === release.facilitator
+  );
+}
+
+function digestOf(outputs: NamedTensors, { listing, salt }: PaidRequest): string | undefined {
+  const order = listing.outputs.map(({ name }) => name);
+  try {
+    return responseDigest(salt, tensorsDigest(order, outputs));
+  } catch {
+    return undefined;
+  }
+}
+
+function chargeOf(outputs: NamedTensors, { listing, inputs }: PaidRequest): bigint {
+  return meterCharge(listing.meter, tensorBytes(inputs), tensorBytes(outputs));
+}
+
+/** Every verdict agrees, each by another verifier, none by the node itself, and more than half of the set spoke. */
+function isCertified({ result, verdicts }: Receipt, task: Task, network: Network): boolean {
+  const settlement = domainIn(network, "settlement");
+  const resultHash = resultHashOf(result, settlement);
+  const members = new Set(network.verifiers.map(({ address }) => address));
+  const isValid = (verdict: SignedVerdict): boolean =>
+    verdict.agrees &&
+    verdict.resultHash === resultHash &&
+    verdict.mode === task.policy &&
+    members.has(verdict.verifier) &&
+    verdict.verifier !== task.node &&
+    signerOf(verdictTypedData({ ...verdict, epoch: BigInt(verdict.epoch) }, settlement), verdict.signature) ===
+      verdict.verifier;
+  const agreeing = new Set(verdicts.filter(isValid).map(({ verifier }) => verifier));
+  return agreeing.size * 2 > members.size;
+}
+
+interface TypedData {
+  domain: TypedDataDomain;
+  types: Record<string, TypedDataField[]>;
+  value: object;
+}
+
+function signerOf({ domain, types, value }: TypedData, signature: string): string | undefined {
+  try {
+    return verifyTypedData(domain, types, value, signature);
+  } catch {
+    return undefined;
+  }
+}
+
+function require(holds: boolean, part: string, taskId: string): void {
+  if (holds) return;
+  const message = `The receipt does not hold ("${part}"): do not use the outputs, and look at the task's trail before you pay this gateway again.`;
+  throw new OpgError("invalid_receipt", message, { part, taskId });
+}

@@ -1,0 +1,11 @@
+import type { TypedDataDomain, TypedDataField } from "../protocol/typedData.ts";
+
+/** Who pays: an ethers `Wallet` or `Signer` with its address, or anything that signs EIP-712 like one. */
+export interface PaymentSigner {
+  readonly address: string;
+  signTypedData(
+    domain: TypedDataDomain,
+    types: Record<string, TypedDataField[]>,
+    value: Record<string, unknown>,
+  ): Promise<string>;
+}

@@ -1,0 +1,50 @@
+import type { Hono } from "hono";
+import { cors } from "hono/cors";
+import { OpgError } from "#protocol/errors.ts";
+import { createApp } from "#service/httpApp.ts";
+import type { Gateway } from "./gateway.ts";
+import { addInferRoute } from "./inferRoute.ts";
+import { addModelsRoutes } from "./modelsRoutes.ts";
+import { openApi } from "./openApi.ts";
+import { addTasksRoutes } from "./tasksRoutes.ts";
+
+/** Every public path and the one method that it takes. */
+const methods: Record<string, "GET" | "POST"> = {
+  "/": "GET",
+  "/health": "GET",
+  "/network.json": "GET",
+  "/openapi.json": "GET",
+  "/tasks/:taskId": "GET",
+  "/v1/infer": "POST",
+  "/v1/models": "GET",
+  "/v1/models/:model": "GET",
+  "/v1/tasks/:taskId": "GET",
+};
+
+/** The gateway's public HTTP interface. */
+export function createGatewayApp(gateway: Gateway): Hono {
+  const app = createApp(gateway.logger, gateway.settings.maxBodyBytes);
+  app.use(
+    cors({
+      origin: "*",
+      allowMethods: ["GET", "POST"],
+      allowHeaders: ["content-type", "payment-signature"],
+      exposeHeaders: ["payment-required", "payment-response"],
+    }),
+  );
+  const document = openApi(gateway.network.gateway);
+  app.get("/openapi.json", (context) => context.json(document));
+  app.get("/network.json", (context) => context.json(gateway.network));
+  addModelsRoutes(app, gateway);
+  addInferRoute(app, gateway);
+  addTasksRoutes(app, gateway);
+  for (const [path, method] of Object.entries(methods)) refuseOtherMethods(app, path, method);
+  return app;
+}
+
+function refuseOtherMethods(app: Hono, path: string, allowed: "GET" | "POST"): void {
+  app.all(path, (context) => {
+    context.header("Allow", allowed);
+    throw new OpgError("method_not_allowed", `This address takes ${allowed} only; send that.`, { allowed });
+  });
+}

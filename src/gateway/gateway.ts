@@ -1,0 +1,29 @@
+import type { Network } from "#protocol/network.ts";
+import type { Clock } from "#service/clock.ts";
+import type { Logger } from "#service/logger.ts";
+import type { ModelCatalog } from "./modelCatalog.ts";
+import type { NodeDirectory } from "./nodeDirectory.ts";
+import type { Trails } from "./trails.ts";
+
+/** What the operator of a gateway may set. */
+export interface GatewaySettings {
+  taskSeconds: number;
+  executionSeconds: number;
+  verdictSeconds: number;
+  releaseSeconds: number;
+  maxOutputBytes: number;
+  maxBodyBytes: number;
+}
+
+/** Everything that the routes of a gateway work with. */
+export interface Gateway {
+  network: Network;
+  settings: GatewaySettings;
+  clock: Clock;
+  logger: Logger;
+  /** Salts and nonces that a caller left out. */
+  randomBytes: (length: number) => Uint8Array;
+  catalog: ModelCatalog;
+  nodes: NodeDirectory;
+  trails: Trails;
+}

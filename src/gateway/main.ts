@@ -1,0 +1,4 @@
+import { runDaemon } from "#service/runDaemon.ts";
+import { startGateway } from "./start.ts";
+
+await runDaemon(startGateway);

@@ -1,0 +1,182 @@
+import { z } from "zod";
+import { type ErrorCode, errorStatus } from "#protocol/errors.ts";
+import { inferAnswerJson } from "#protocol/inferAnswer.ts";
+import { modelListingJson } from "#protocol/model.ts";
+import { networkJson } from "#protocol/network.ts";
+import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
+import { inferRequestJson } from "#protocol/request.ts";
+import { trailJson } from "#protocol/settlement.ts";
+
+const errorCodes = Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]];
+
+const paymentRequiredJson = z.object({
+  x402Version: z.literal(2),
+  error: z.enum(["payment_required", "no_active_node"]),
+  resource: z.object({ url: z.url(), description: z.string(), mimeType: z.string() }),
+  accepts: z.array(taskRequirementsJson).length(1),
+  message: z.string(),
+});
+
+/** Every shape of the public interface, by its name in the document; the routes read with the same schemas. */
+const schemas = {
+  Error: z.object({ error: z.looseObject({ code: z.enum(errorCodes), message: z.string() }) }),
+  Health: z.object({ status: z.literal("ok") }),
+  InferAnswer: inferAnswerJson,
+  InferRequest: inferRequestJson,
+  Model: modelListingJson,
+  Models: z.object({ models: z.array(modelListingJson) }),
+  Network: networkJson,
+  PaymentPayload: z.object({
+    x402Version: z.literal(2),
+    resource: z.looseObject({ url: z.string() }).optional(),
+    accepted: taskRequirementsJson,
+    payload: taskPayloadJson,
+  }),
+  PaymentRequired: paymentRequiredJson,
+  Trail: trailJson,
+} as const;
+
+type SchemaName = keyof typeof schemas;
+
+/** OpenAPI 3.1 document of the public routes. @param url - the gateway's public address */
+export function openApi(url: string) {
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "OPG gateway",
+      version: "1",
+      description: "Single inferences, paid with one signature, checked by verifiers before the money is divided.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url }],
+    paths: {
+      "/v1/models": { get: operation("listModels", "Models that can be run", "Models", ["hub_unavailable"]) },
+      "/v1/models/{model}": {
+        get: {
+          ...operation("getModel", "One model", "Model", ["unknown_model", "invalid_model", "hub_unavailable"]),
+          parameters: [pathParameter("model", "name, name@version or versionId")],
+        },
+      },
+      "/v1/infer": { post: inferOperation() },
+      "/v1/tasks/{taskId}": {
+        get: {
+          ...operation("getTask", "The trail of a task", "Trail", ["unknown_task", "facilitator_unavailable"]),
+          parameters: [pathParameter("taskId", "0x and 64 hex digits")],
+        },
+      },
+      "/network.json": { get: operation("getNetwork", "The network's contracts and parties", "Network", []) },
+      "/health": { get: operation("getHealth", "Whether the gateway runs", "Health", []) },
+      "/tasks/{taskId}": {
+        get: {
+          ...pageOperation("showTask", "The trail of a task, for people"),
+          parameters: [pathParameter("taskId", "0x and 64 hex digits")],
+        },
+      },
+      "/": { get: pageOperation("showHome", "What this is, its models and recent tasks, for people") },
+    },
+    components: {
+      schemas: Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, jsonSchema(schema)])),
+    },
+  };
+}
+
+const inferCodes: readonly ErrorCode[] = [
+  "malformed_json",
+  "invalid_tensor",
+  "invalid_payment_header",
+  "unknown_model",
+  "permit2_allowance_required",
+  "body_too_large",
+  "unsupported_media_type",
+  "execution_failed",
+  "result_refused",
+  "no_active_node",
+  "timeout",
+];
+
+const paymentHeader = {
+  name: "PAYMENT-SIGNATURE",
+  in: "header",
+  required: false,
+  description: "Base64 of the JSON of a PaymentPayload; without it the answer is an offer.",
+  schema: {
+    type: "string",
+    contentEncoding: "base64",
+    contentMediaType: "application/json",
+    contentSchema: ref("PaymentPayload"),
+  },
+};
+
+function inferOperation() {
+  const { responses, ...rest } = operation(
+    "infer",
+    "Offer a request for payment, or run it",
+    "InferAnswer",
+    inferCodes,
+  );
+  const offered =
+    "An offer: sign accepts[0] and repeat the request. Or why the payment that was sent does not pay for it.";
+  return {
+    ...rest,
+    parameters: [paymentHeader],
+    requestBody: { required: true, content: { "application/json": { schema: ref("InferRequest") } } },
+    responses: {
+      ...responses,
+      "200": {
+        ...json("The checked answer", ref("InferAnswer")),
+        headers: headers("PAYMENT-RESPONSE", "Base64 JSON of x402's SettleResponse"),
+      },
+      "402": {
+        ...json(offered, { anyOf: [ref("PaymentRequired"), ref("Error")] }),
+        headers: headers("PAYMENT-REQUIRED", "Base64 JSON of the offer, where the body is one"),
+      },
+    },
+  };
+}
+
+function operation(operationId: string, summary: string, answer: SchemaName, codes: readonly ErrorCode[]) {
+  const every: readonly ErrorCode[] = [...codes, "internal", "chain_unavailable"];
+  const errors = Map.groupBy(every, (code) => String(errorStatus[code]));
+  return {
+    operationId,
+    summary,
+    responses: {
+      "200": json("As asked", ref(answer)),
+      ...Object.fromEntries(
+        [...errors].map(([status, these]) => [status, json(`Error: ${these.join(", ")}`, ref("Error"))]),
+      ),
+    },
+  };
+}
+
+function pageOperation(operationId: string, summary: string) {
+  const content = { "text/html": { schema: { type: "string" } } };
+  return {
+    operationId,
+    summary,
+    responses: {
+      "200": { description: "A page", content },
+      default: { description: "An error, said in a page", content },
+    },
+  };
+}
+
+function pathParameter(name: string, description: string) {
+  return { name, in: "path", required: true, description, schema: { type: "string" } };
+}
+
+function json(description: string, schema: object) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+function headers(name: string, description: string) {
+  return { [name]: { description, schema: { type: "string" } } };
+}
+
+function ref(name: SchemaName) {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function jsonSchema(schema: z.ZodType) {
+  return z.toJSONSchema(schema, { io: "input", target: "draft-2020-12" });
+}

@@ -1,0 +1,91 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { FolderBlobs } from "#blobs/folderBlobs.ts";
+import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
+import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
+import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { type ChainProvider, connectChain } from "#chain/provider.ts";
+import { SettlementAdapter } from "#chain/settlement.ts";
+import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import { OpgError } from "#protocol/errors.ts";
+import type { Network } from "#protocol/network.ts";
+import { type Clock, systemClock } from "#service/clock.ts";
+import { readConfig } from "#service/config.ts";
+import { startHttpServer } from "#service/httpServer.ts";
+import { loadNetwork } from "#service/loadNetwork.ts";
+import { createLogger, type Logger } from "#service/logger.ts";
+import type { Daemon } from "#service/runDaemon.ts";
+import { createGatewayApp } from "./app.ts";
+import type { Gateway, GatewaySettings } from "./gateway.ts";
+import { ModelCatalog } from "./modelCatalog.ts";
+import { NodeDirectory } from "./nodeDirectory.ts";
+import { Trails } from "./trails.ts";
+import { gatewayVariables } from "./variables.ts";
+
+/** What a gateway is made from, besides its network. */
+interface GatewayParts {
+  settings: GatewaySettings;
+  clock: Clock;
+  logger: Logger;
+  provider: ChainProvider;
+  /** Folder for cached models. */
+  state: string;
+}
+
+/**
+ * Starts a gateway.
+ *
+ * @param environment - see `gatewayVariables`
+ * @throws OpgError `configuration`, `chain_unavailable`
+ */
+export async function startGateway(
+  environment: Readonly<Record<string, string | undefined>>,
+  { clock = systemClock }: { clock?: Clock } = {},
+): Promise<Daemon> {
+  const config = readConfig(gatewayVariables, environment);
+  const logger = createLogger("gateway", config.OPG_LOG_LEVEL);
+  const network = await loadNetwork(config.OPG_NETWORK);
+  if (network.facilitators.length === 0) {
+    throw new OpgError("configuration", "The network names no facilitator; add one to facilitators in network.json.");
+  }
+  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const settings = {
+    taskSeconds: config.OPG_TASK_SECONDS,
+    executionSeconds: config.OPG_EXECUTION_SECONDS,
+    verdictSeconds: config.OPG_VERDICT_SECONDS,
+    releaseSeconds: config.OPG_RELEASE_SECONDS,
+    maxOutputBytes: config.OPG_MAX_OUTPUT_BYTES,
+    maxBodyBytes: config.OPG_MAX_BODY_BYTES,
+  };
+  const gateway = assemble(network, { settings, clock, logger, provider, state: config.OPG_STATE });
+  const server = await startHttpServer(createGatewayApp(gateway), { host: config.OPG_HOST, port: config.OPG_PORT });
+  return {
+    url: server.url,
+    logger,
+    stop: async () => {
+      await server.close(settings.executionSeconds + settings.verdictSeconds);
+      await gateway.nodes.close();
+      provider.destroy();
+    },
+  };
+}
+
+function assemble(network: Network, { settings, clock, logger, provider, state }: GatewayParts): Gateway {
+  const { contracts, deploymentBlock } = network;
+  const models = new ModelRegistryAdapter(contracts.modelRegistry, provider, deploymentBlock);
+  const nodes = new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock);
+  const taskEscrow = new TaskEscrowAdapter(contracts.taskEscrow, provider);
+  const settlement = new SettlementAdapter(contracts.settlement, provider);
+  const folder = new FolderBlobs(join(state, "blobs"));
+  const blobs = new RemoteBlobs({ hub: network.hub }, { folder, logger });
+  return {
+    network,
+    settings,
+    clock,
+    logger,
+    randomBytes,
+    catalog: new ModelCatalog({ registry: models, blobs, logger }),
+    nodes: new NodeDirectory({ registry: nodes, clock, logger }),
+    trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),
+  };
+}

@@ -1,0 +1,177 @@
+import { id, type Provider } from "ethers";
+import type { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
+import type { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import type { SettlementAdapter, SettlementEvent } from "#chain/settlement.ts";
+import type { TaskEscrowAdapter, TaskEscrowEvent } from "#chain/taskEscrow.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { type TaskRecord, taskRecordJson } from "#protocol/messages.ts";
+import type { Network } from "#protocol/network.ts";
+import { type Trail, type TransactionPurpose, trailProblems } from "#protocol/settlement.ts";
+import type { TaskState } from "#protocol/task.ts";
+import { httpCall } from "#service/httpCall.ts";
+import type { Logger } from "#service/logger.ts";
+
+const FACILITATOR_TIMEOUT_SECONDS = 5;
+/** How far back recent tasks are looked for, and how many are shown. */
+const RECENT_BLOCKS = 5_000;
+const RECENT_TASKS = 20;
+const TASK_OPENED = id("TaskOpened(bytes32,address,address,bytes32,uint128,uint40)");
+
+/** What trails are made from. */
+export interface TrailsDependencies {
+  network: Network;
+  provider: Provider;
+  taskEscrow: Pick<TaskEscrowAdapter, "eventsOf">;
+  settlement: Pick<SettlementAdapter, "eventsOf" | "treasury">;
+  nodes: Pick<NodeRegistryAdapter, "node">;
+  models: Pick<ModelRegistryAdapter, "version">;
+  logger: Logger;
+}
+
+type TaskEvent = TaskEscrowEvent | SettlementEvent;
+
+/** The story of a task: the facilitator's record for what was said, the chain for what was paid. */
+export class Trails {
+  readonly #from: TrailsDependencies;
+
+  constructor(dependencies: TrailsDependencies) {
+    this.#from = dependencies;
+  }
+
+  /** @throws OpgError `unknown_task`, `facilitator_unavailable`, `chain_unavailable` */
+  async read(taskId: string): Promise<Trail> {
+    if (!/^0x[0-9a-fA-F]{64}$/.test(taskId)) {
+      throw new OpgError(
+        "unknown_task",
+        "A task's id is 0x and 64 hex digits; take it from the answer or the receipt.",
+      );
+    }
+    const record = await this.#recordOf(taskId.toLowerCase());
+    const events = await this.#eventsOf(record);
+    const trail = await this.#assemble(record, events);
+    const problems = trailProblems(trail);
+    if (problems.length > 0) this.#from.logger.error({ taskId, problems }, "trail does not add up");
+    return trail;
+  }
+
+  /** Ids of the tasks that were opened last, newest first. */
+  async recent(): Promise<string[]> {
+    const { provider, network } = this.#from;
+    const toBlock = await provider.getBlockNumber();
+    const fromBlock = Math.max(network.deploymentBlock, toBlock - RECENT_BLOCKS);
+    const logs = await provider.getLogs({
+      address: network.contracts.taskEscrow,
+      topics: [TASK_OPENED],
+      fromBlock,
+      toBlock,
+    });
+    return logs
+      .slice(-RECENT_TASKS)
+      .reverse()
+      .flatMap(({ topics }) => topics[1] ?? []);
+  }
+
+  #recordOf(taskId: string): Promise<TaskRecord> {
+    const [facilitator] = this.#from.network.facilitators;
+    return httpCall({
+      method: "GET",
+      url: new URL(`/tasks/${taskId}`, facilitator?.url).href,
+      answer: taskRecordJson,
+      timeoutSeconds: FACILITATOR_TIMEOUT_SECONDS,
+      unavailable: "facilitator_unavailable",
+    });
+  }
+
+  async #eventsOf({ taskId, transactions }: TaskRecord): Promise<TaskEvent[]> {
+    const { network, taskEscrow, settlement } = this.#from;
+    const opened = transactions.find(({ purpose }) => purpose === "open")?.blockNumber;
+    const range = { fromBlock: opened ?? network.deploymentBlock };
+    const [locks, splits] = await Promise.all([taskEscrow.eventsOf(taskId, range), settlement.eventsOf(taskId, range)]);
+    return [...locks, ...splits];
+  }
+
+  async #assemble(record: TaskRecord, events: readonly TaskEvent[]): Promise<Trail> {
+    const { task, result, verdicts } = record;
+    const { models, nodes } = this.#from;
+    const [version, node, splits, transactions] = await Promise.all([
+      models.version(task.model),
+      nodes.node(task.node),
+      this.#splitsOf(events),
+      this.#transactionsOf(events),
+    ]);
+    const { name = "", label = "", contentDigest = "", storageId = "" } = version ?? {};
+    return {
+      taskId: record.taskId,
+      payer: task.payer,
+      facilitator: record.facilitator,
+      maxAmount: task.maxAmount.toString(),
+      ...amountsOf(events),
+      model: { name, version: label, versionId: task.model, digest: contentDigest, storageId },
+      request: task.request,
+      node: { address: task.node, operator: node.operator, payout: node.payout },
+      response: result?.response ?? null,
+      verdicts: verdicts.map(({ verifier, agrees, reason }) => ({ verifier, agrees, ...(reason ? { reason } : {}) })),
+      splits,
+      transactions,
+      state: stateOf(record, events),
+    };
+  }
+
+  async #splitsOf(events: readonly TaskEvent[]): Promise<Trail["splits"]> {
+    const settled = events.find((event) => event.name === "TaskSettled");
+    if (!settled) return [];
+    const treasury = await this.#from.settlement.treasury();
+    return [
+      { role: "node", to: settled.payout, amount: settled.nodeAmount.toString() },
+      // The share waits in the pool of its epoch until that is divided among the verifiers.
+      { role: "verifiers", to: this.#from.network.contracts.settlement, amount: settled.verifierAmount.toString() },
+      { role: "treasury", to: treasury, amount: settled.treasuryAmount.toString() },
+    ];
+  }
+
+  /** From the chain, not from the record: anyone may have sent a refund. */
+  async #transactionsOf(events: readonly TaskEvent[]): Promise<Trail["transactions"]> {
+    const purposes = new Map<string, TransactionPurpose>();
+    for (const purpose of ["refund", "refuse", "settle", "open"] as const) {
+      for (const event of events) if (purposeOf[event.name] === purpose) purposes.set(event.transactionHash, purpose);
+    }
+    const included = await Promise.all(
+      [...purposes].map(async ([hash, purpose]) => {
+        const receipt = await this.#from.provider.getTransactionReceipt(hash);
+        return receipt && { purpose, hash, gasUsed: receipt.gasUsed, block: receipt.blockNumber };
+      }),
+    );
+    return included
+      .filter((transaction) => transaction !== null)
+      .sort((one, other) => one.block - other.block)
+      .map(({ purpose, hash, gasUsed }) => ({
+        purpose,
+        hash,
+        gasUsed: gasUsed.toString(),
+        chainId: this.#from.network.chainId,
+      }));
+  }
+}
+
+/** Which transaction an event tells of; a refusal refunds too, and is then named by its stronger word. */
+const purposeOf: Record<TaskEvent["name"], TransactionPurpose> = {
+  TaskOpened: "open",
+  TaskCharged: "settle",
+  TaskSettled: "settle",
+  TaskRefused: "refuse",
+  TaskRefunded: "refund",
+};
+
+function amountsOf(events: readonly TaskEvent[]): { charge: string; refund: string } {
+  const charged = events.find((event) => event.name === "TaskCharged");
+  const refunded = events.find((event) => event.name === "TaskRefunded");
+  return {
+    charge: (charged?.charge ?? 0n).toString(),
+    refund: (charged?.refund ?? refunded?.amount ?? 0n).toString(),
+  };
+}
+
+function stateOf({ state }: TaskRecord, events: readonly TaskEvent[]): TaskState {
+  if (events.some(({ name }) => name === "TaskSettled")) return "settled";
+  return events.some(({ name }) => name === "TaskRefunded") ? "refunded" : state;
+}

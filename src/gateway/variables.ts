@@ -1,0 +1,25 @@
+import { z } from "zod";
+import { daemonVariables } from "#service/config.ts";
+
+const seconds = (fallback: number) => z.coerce.number().int().min(1).max(86_400).default(fallback);
+const bytes = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
+
+/** The gateway's configuration; it holds no secret. */
+export const gatewayVariables = {
+  ...daemonVariables,
+  OPG_PORT: daemonVariables.OPG_PORT.default(8402),
+  /** Folder for cached models. */
+  OPG_STATE: z.string().min(1),
+  /** How long a task may take from offer to result. */
+  OPG_TASK_SECONDS: seconds(120),
+  /** How long a node may compute. */
+  OPG_EXECUTION_SECONDS: seconds(30),
+  /** How long the verifiers may take after that. */
+  OPG_VERDICT_SECONDS: seconds(20),
+  /** How long the facilitator may take to lock the money: it waits for a block, up to a minute by itself. */
+  OPG_RELEASE_SECONDS: seconds(65),
+  /** Output bytes that the price ceiling allows for. */
+  OPG_MAX_OUTPUT_BYTES: bytes(16_384),
+  /** Largest request body. */
+  OPG_MAX_BODY_BYTES: bytes(8 * 1024 * 1024),
+};

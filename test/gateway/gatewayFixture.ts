@@ -1,0 +1,115 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { id } from "ethers";
+import { network as hardhatNetwork } from "hardhat";
+import { FolderBlobs } from "#blobs/folderBlobs.ts";
+import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
+import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { SettlementAdapter } from "#chain/settlement.ts";
+import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import { createGatewayApp } from "#gateway/app.ts";
+import type { Gateway } from "#gateway/gateway.ts";
+import { ModelCatalog } from "#gateway/modelCatalog.ts";
+import { NodeDirectory } from "#gateway/nodeDirectory.ts";
+import { Trails } from "#gateway/trails.ts";
+import { modelIdOf, type ModelVersion, versionIdOf } from "#protocol/model.ts";
+import type { Network } from "#protocol/network.ts";
+import { createLogger } from "#service/logger.ts";
+import { type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
+import { doublingModel, doublingTerms } from "./doublingModel.ts";
+import { type FacilitatorPeer, startFacilitatorPeer } from "./facilitatorPeer.ts";
+import { startNodePeer } from "./nodePeer.ts";
+
+const settings = {
+  taskSeconds: 120,
+  executionSeconds: 10,
+  verdictSeconds: 10,
+  releaseSeconds: 10,
+  maxOutputBytes: 100,
+  maxBodyBytes: 100_000,
+};
+
+/**
+ * A gateway over the contracts on Hardhat's own chain, a published model, and two nodes that run it. The far ends of its
+ * HTTP calls are peers that count.
+ */
+export async function gatewayFixture() {
+  const fixture = await networkFixture(await hardhatNetwork.create());
+  const facilitator = await startFacilitatorPeer(fixture);
+  const nodes = [await startNodePeer(fixture, facilitator), await startNodePeer(fixture, facilitator)] as const;
+  const folder = await mkdtemp(join(tmpdir(), "opg-gateway-"));
+  const version = await publish(fixture, await new FolderBlobs(folder).put(doublingModel));
+  for (const node of nodes) node.versions = [version.versionId];
+  const time = { now: await fixture.now() };
+  const network = networkOf(fixture, facilitator);
+  const gateway = assemble(fixture, network, { folder, clock: () => time.now });
+  return {
+    ...fixture,
+    facilitator,
+    nodes,
+    network,
+    gateway,
+    /** The gateway's clock; tests set it. */
+    time,
+    version,
+    app: createGatewayApp(gateway),
+    async stop(): Promise<void> {
+      await gateway.nodes.close();
+      await Promise.all([facilitator, ...nodes].map((peer) => peer.stop()));
+      await fixture.connection.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export type GatewayFixture = Awaited<ReturnType<typeof gatewayFixture>>;
+
+/** Publishes the doubling model as `doubling@1`. */
+async function publish({ modelRegistry, wallets }: NetworkFixture, contentDigest: string) {
+  const registry = modelRegistry.connect(wallets.operator);
+  const modelId = modelIdOf(wallets.operator.address, id("doubling"));
+  const version: ModelVersion = { ...doublingTerms, modelId, contentDigest };
+  await registry.createModel(id("doubling"), "doubling");
+  await registry.publishVersion(version, "1");
+  return { ...version, versionId: versionIdOf(version) };
+}
+
+function networkOf(fixture: NetworkFixture, facilitator: FacilitatorPeer): Network {
+  const { addresses, wallets, parameters, chainId, deploymentBlock } = fixture;
+  const { maxTaskSeconds, settleWindowSeconds } = parameters;
+  return {
+    name: "test",
+    chainId,
+    rpcUrl: "http://127.0.0.1:8545",
+    deploymentBlock,
+    contracts: addresses,
+    parameters: { maxTaskSeconds, settleWindowSeconds },
+    hub: "http://127.0.0.1:8404",
+    gateway: "http://gateway.test",
+    facilitators: [{ address: wallets.facilitator.address, url: facilitator.url }],
+    verifiers: wallets.verifiers.map(({ address }) => ({ address, url: "http://127.0.0.1:8421" })),
+  };
+}
+
+function assemble(
+  { provider, addresses, deploymentBlock }: NetworkFixture,
+  network: Network,
+  { folder, clock }: { folder: string; clock: () => number },
+): Gateway {
+  const logger = createLogger("gateway", "silent");
+  const models = new ModelRegistryAdapter(addresses.modelRegistry, provider, deploymentBlock);
+  const nodes = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
+  const taskEscrow = new TaskEscrowAdapter(addresses.taskEscrow, provider);
+  const settlement = new SettlementAdapter(addresses.settlement, provider);
+  return {
+    network,
+    settings,
+    clock,
+    logger,
+    randomBytes: (length) => new Uint8Array(length).fill(7),
+    catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), logger }),
+    nodes: new NodeDirectory({ registry: nodes, clock, logger }),
+    trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),
+  };
+}
