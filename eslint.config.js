@@ -82,7 +82,7 @@ export default defineConfig(
     },
   },
   { rules: { eqeqeq: "error", "no-console": "error", "no-warning-comments": "error" } },
-  { files: ["scripts/**", "src/tasks/**"], rules: { "no-console": "off" } },
+  { files: ["scripts/**", "src/tasks/**", "examples/**"], rules: { "no-console": "off" } },
   ...Object.keys(rooms).map(roomRules),
   {
     files: ["test/**/*.ts"],

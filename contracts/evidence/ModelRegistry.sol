@@ -3,7 +3,8 @@ pragma solidity ^0.8.28;
 
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 
-/// @title Models and their versions; see IModelRegistry
+/// @title Models and their versions
+/// @notice See IModelRegistry.
 contract ModelRegistry is IModelRegistry {
     uint256 private constant MAX_NAME_BYTES = 64;
 

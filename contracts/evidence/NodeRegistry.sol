@@ -8,7 +8,8 @@ import {Admission, INodeRegistry} from "../interfaces/INodeRegistry.sol";
 import {IVerifierSet} from "../interfaces/IVerifierSet.sol";
 import {EvidenceTypes} from "../libraries/EvidenceTypes.sol";
 
-/// @title Nodes whose identity was made inside an enclave; see INodeRegistry
+/// @title Nodes whose identity was made inside an enclave
+/// @notice See INodeRegistry.
 contract NodeRegistry is INodeRegistry, AccessManaged, EIP712 {
     /// @dev Three slots: what this contract itself compares. The rest of an admission is in its event, which
     /// `admittedInBlock` finds. The measurement is kept as its number, so that it shares the payout's slot.

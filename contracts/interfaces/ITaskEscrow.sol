@@ -53,7 +53,8 @@ interface ITaskEscrow {
     );
     /// @notice The task ended without a charge; all of it went back to the payer.
     event TaskRefunded(bytes32 indexed taskId, address indexed payer, uint128 amount);
-    /// @notice `amount` was added to what `account` may withdraw.
+    /// @notice `amount` was added to what `account` may withdraw: a share of a pool, or a rest that the token refused to pay
+    /// back. A node's pay is told by `TaskCharged`.
     event Earned(address indexed account, uint256 amount);
     /// @notice Earnings left the contract.
     event Withdrawn(address indexed account, uint256 amount);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Admission} from "../interfaces/INodeRegistry.sol";
 
 /// @title EIP-712 struct hashes of what the evidence contracts check
-/// @dev The same types as `packages/protocol/typedData.ts`; a test compares the two.
+/// @notice The same types as `packages/protocol/typedData.ts`; a test compares the two.
 library EvidenceTypes {
     bytes32 internal constant ADMISSION_TYPEHASH = keccak256(
         "Admission(address node,address operator,address payout,bytes32 measurement,bytes32 tlsKeyHash,bytes32 hpkeKeyHash,bytes32 evidenceHash,uint40 leaseUntil,uint32 sequence,uint64 epoch)"

@@ -5,7 +5,7 @@ import {Result} from "../interfaces/ISettlement.sol";
 import {Task} from "../interfaces/ITaskEscrow.sol";
 
 /// @title EIP-712 struct hashes of what the money contracts check
-/// @dev The same types as `packages/protocol/typedData.ts`; a test compares the two.
+/// @notice The same types as `packages/protocol/typedData.ts`; a test compares the two.
 library MoneyTypes {
     bytes32 internal constant TASK_TYPEHASH = keccak256(
         "Task(address payer,address node,bytes32 model,bytes32 request,uint8 policy,uint128 maxAmount,uint40 deadline,uint256 nonce)"

@@ -1,4 +1,3 @@
-import { verifyTypedData } from "ethers";
 import { OpgError } from "../protocol/errors.ts";
 import type { InferAnswer, Receipt } from "../protocol/inferAnswer.ts";
 import { meterCharge } from "../protocol/meter.ts";
@@ -8,7 +7,7 @@ import { paymentDigestOf, type TaskAuthorization } from "../protocol/payment.ts"
 import { responseDigest, resultHashOf, resultTypedData } from "../protocol/result.ts";
 import { releaseTypedData, type Task, taskIdOf } from "../protocol/task.ts";
 import { type NamedTensors, tensorBytes, tensorsDigest } from "../protocol/tensors.ts";
-import type { TypedDataDomain, TypedDataField } from "../protocol/typedData.ts";
+import { isSignedBy } from "../protocol/signedDocument.ts";
 import { type SignedVerdict, verdictTypedData } from "../protocol/verdict.ts";
 
 /** What the client knows by itself about the answer that it paid for. */
@@ -40,8 +39,11 @@ export function checkReceipt(answer: InferAnswer, outputs: NamedTensors, paid: P
     receipt.result.amount <= task.maxAmount, "result.amount", taskId);
   require(receipt.result.completedAt <= task.deadline, "result.completedAt", taskId);
   const settlement = domainIn(network, "settlement");
-  require(signerOf(resultTypedData(receipt.result, settlement), receipt.nodeSignature) ===
-    task.node, "nodeSignature", taskId);
+  require(isSignedBy(
+    task.node,
+    resultTypedData(receipt.result, settlement),
+    receipt.nodeSignature,
+  ), "nodeSignature", taskId);
   require(isCertified(receipt, task, network), "verdicts", taskId);
 }
 
@@ -51,7 +53,7 @@ function isReleased({ release }: Receipt, authorization: TaskAuthorization, netw
     release.taskId === taskIdOf(authorization.witness, taskEscrow) &&
     release.paymentDigest === paymentDigestOf(authorization, BigInt(network.chainId)) &&
     network.facilitators.some(({ address }) => address === release.facilitator) &&
-    signerOf(releaseTypedData(release, taskEscrow), release.signature) === release.facilitator
+    isSignedBy(release.facilitator, releaseTypedData(release, taskEscrow), release.signature)
   );
 }
 
@@ -79,24 +81,13 @@ function isCertified({ result, verdicts }: Receipt, task: Task, network: Network
     verdict.mode === task.policy &&
     members.has(verdict.verifier) &&
     verdict.verifier !== task.node &&
-    signerOf(verdictTypedData({ ...verdict, epoch: BigInt(verdict.epoch) }, settlement), verdict.signature) ===
-      verdict.verifier;
+    isSignedBy(
+      verdict.verifier,
+      verdictTypedData({ ...verdict, epoch: BigInt(verdict.epoch) }, settlement),
+      verdict.signature,
+    );
   const agreeing = new Set(verdicts.filter(isValid).map(({ verifier }) => verifier));
   return agreeing.size * 2 > members.size;
-}
-
-interface TypedData {
-  domain: TypedDataDomain;
-  types: Record<string, TypedDataField[]>;
-  value: object;
-}
-
-function signerOf({ domain, types, value }: TypedData, signature: string): string | undefined {
-  try {
-    return verifyTypedData(domain, types, value, signature);
-  } catch {
-    return undefined;
-  }
 }
 
 function require(holds: boolean, part: string, taskId: string): void {

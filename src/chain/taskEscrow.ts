@@ -1,6 +1,7 @@
 import type { Provider } from "ethers";
 import type { Task } from "#protocol/task.ts";
 import { type ITaskEscrow, ITaskEscrow__factory } from "#typechain/index.ts";
+import type { TaskStructOutput } from "#typechain/interfaces/ITaskEscrow.ts";
 import { type BlockRange, type LogPlace, placeOf, searchBlocks } from "./blockRange.ts";
 import type { Call } from "./call.ts";
 
@@ -67,6 +68,22 @@ export class TaskEscrowAdapter {
   /** Whether governance has stopped `open`. */
   entriesPaused(): Promise<boolean> {
     return this.#contract.entriesPaused();
+  }
+
+  /**
+   * The task behind an id, read from the transaction that opened it, so that anyone can refund it from the chain alone.
+   *
+   * @returns nothing where it was never opened, or by way of another contract
+   */
+  async taskOf(taskId: string, range: BlockRange): Promise<Task | undefined> {
+    const opened = (await this.eventsOf(taskId, range)).find(({ name }) => name === "TaskOpened");
+    const transaction = opened && (await this.#provider.getTransaction(opened.transactionHash));
+    if (transaction?.to !== this.address) return undefined;
+    const called = this.#contract.interface.decodeFunctionData("open", transaction.data);
+    const { payer, node, model, request, policy, maxAmount, deadline, nonce } = called[0] as TaskStructOutput;
+    const numbers = { policy: Number(policy), deadline: Number(deadline) };
+    const task: Task = { payer, node, model, request, maxAmount, nonce, ...numbers };
+    return (await this.#contract.taskIdOf(task)) === taskId ? task : undefined;
   }
 
   /** What happened to a task here, in the order of the blocks. */

@@ -5,7 +5,7 @@ import type { Domain } from "#protocol/typedData.ts";
 import { httpCall } from "#service/httpCall.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Verifier } from "./askVerifier.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#protocol/signedDocument.ts";
 
 const TIMEOUT_SECONDS = 10;
 const call = { method: "POST", timeoutSeconds: TIMEOUT_SECONDS, unavailable: "verifier_unavailable" } as const;

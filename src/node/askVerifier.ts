@@ -15,7 +15,7 @@ import {
   verdictTypedData,
 } from "#protocol/verdict.ts";
 import { httpCall } from "#service/httpCall.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#protocol/signedDocument.ts";
 
 /** Longest wait for one answer of a verifier. */
 const TIMEOUT_SECONDS = 20;

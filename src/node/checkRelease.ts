@@ -2,7 +2,7 @@ import { OpgError } from "#protocol/errors.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { policies, releaseTypedData, type Task, taskIdOf } from "#protocol/task.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#protocol/signedDocument.ts";
 
 /** How far a release may lie in the past or, by another clock, in the future. */
 export const MAX_RELEASE_AGE_SECONDS = 60;

@@ -18,12 +18,13 @@ import { type Clock, systemClock } from "#service/clock.ts";
 import { daemonVariables, privateKey, readConfig } from "#service/config.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger } from "#service/logger.ts";
+import { repeat } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
 import { createEnclave } from "./enclave/createEnclave.ts";
 import type { Enclave } from "./enclave/enclave.ts";
 import { createNodeApp } from "./nodeApp.ts";
-import { repeat } from "./repeat.ts";
+import { schedule } from "./schedule.ts";
 import { RunnableModels } from "./runnableModels.ts";
 import { TaskDuty } from "./taskDuty.ts";
 import { VerifierQuorums } from "./verifierQuorums.ts";
@@ -79,7 +80,10 @@ export async function startNode(
   const server = await enclave.listen(app, { host: config.OPG_HOST, port: config.OPG_PORT });
   const url = config.OPG_PUBLIC_URL ?? server.url;
   const admission = new AdmissionDuty({ network, enclave, operator, provider, ...contracts, url, clock, logger });
-  const duties = [repeat(() => models.refresh().then(() => MODEL_POLL_SECONDS)), repeat(() => admission.step())];
+  const duties = [
+    repeat("load models", MODEL_POLL_SECONDS, () => models.refresh(), logger),
+    schedule(() => admission.step()),
+  ];
   const stop = async (): Promise<void> => {
     const stopped = Promise.all(duties.map((duty) => duty.stop()));
     await server.close(DRAIN_SECONDS);

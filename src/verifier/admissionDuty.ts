@@ -8,7 +8,7 @@ import type { Logger } from "#service/logger.ts";
 import type { Challenges } from "./challenges.ts";
 import { checkAdmission } from "./checkAdmission.ts";
 import type { VerifierContracts } from "./contracts.ts";
-import { signTypedData } from "./typedSignature.ts";
+import { signDocument } from "#protocol/signedDocument.ts";
 
 /** What the duty goes by. */
 export interface AdmissionDutyOptions {
@@ -72,7 +72,7 @@ export class AdmissionDuty {
     const error = checkAdmission(request, document, facts, this.#options.nodeRegistry, now);
     if (error) throw error;
     await this.#checkStatement(request, document, block, now);
-    const signature = await signTypedData(wallet, admissionTypedData(admission, this.#options.nodeRegistry));
+    const signature = await signDocument(wallet, admissionTypedData(admission, this.#options.nodeRegistry));
     logger.info({ node, sequence: admission.sequence, leaseUntil: admission.leaseUntil }, "admission signed");
     return { verifier: wallet.address, epoch: Number(epoch), signature };
   }

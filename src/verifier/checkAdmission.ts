@@ -2,7 +2,7 @@ import { sha256 } from "ethers";
 import { type AdmissionRequest, admissionTypedData } from "#protocol/admission.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { Domain } from "#protocol/typedData.ts";
-import { isSignedBy } from "./typedSignature.ts";
+import { isSignedBy } from "#protocol/signedDocument.ts";
 
 /** How old the block may be that the evidence answers, and how far its time may lie ahead. */
 export const MAX_BLOCK_AGE_SECONDS = 600;

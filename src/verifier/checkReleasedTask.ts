@@ -2,7 +2,7 @@ import { OpgError } from "#protocol/errors.ts";
 import { type ModelVersion, onnxFormat } from "#protocol/model.ts";
 import { policies, releaseTypedData, type SignedRelease, type Task } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
-import { isSignedBy } from "./typedSignature.ts";
+import { isSignedBy } from "#protocol/signedDocument.ts";
 
 /** How far a release's time may lie from the own clock, either way. */
 export const MAX_RELEASE_SKEW_SECONDS = 60;

@@ -5,7 +5,7 @@ import { countsTypedData } from "#protocol/verdict.ts";
 import type { EpochCounts, VerifierStore } from "#store/verifierStore.ts";
 import { areSameCounts, checkCounts } from "./checkCounts.ts";
 import type { EndedEpoch, EndedEpochs } from "./endedEpochs.ts";
-import { isSignedBy, signTypedData, type TypedData } from "./typedSignature.ts";
+import { isSignedBy, signDocument, type SignedDocument } from "#protocol/signedDocument.ts";
 
 /** What the duty works with. */
 export interface CountsDutyDependencies {
@@ -45,7 +45,7 @@ export class CountsDuty {
     const recorded = await store.recordSignedCounts(proposed);
     if (!areSameCounts(recorded, proposed))
       throw refused(epoch, "Another division of this epoch was signed here already.");
-    return signTypedData(wallet, this.#document(proposed));
+    return signDocument(wallet, this.#document(proposed));
   }
 
   /** Whether a signature is the verifier's over these counts. */
@@ -58,7 +58,7 @@ export class CountsDuty {
     return { epoch, verifiers: members, counts: members.map((member) => counts.get(member) ?? 0) };
   }
 
-  #document({ epoch, verifiers, counts }: EpochCounts): TypedData {
+  #document({ epoch, verifiers, counts }: EpochCounts): SignedDocument {
     return countsTypedData({ epoch, verifiers, counts: counts.map(BigInt) }, this.#dependencies.settlement);
   }
 }

@@ -3,7 +3,7 @@ import { resultHashOf } from "#protocol/result.ts";
 import { policies } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import { commitmentOf, commitmentTypedData, type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
-import { isSignedBy } from "./typedSignature.ts";
+import { isSignedBy } from "#protocol/signedDocument.ts";
 
 /** How much later than the node a verifier may be done and still count as in time. */
 export const MAX_COMMITMENT_DELAY_SECONDS = 30;

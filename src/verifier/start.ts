@@ -11,7 +11,7 @@ import { createLogger } from "#service/logger.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { openVerifierStore, type VerifierStore } from "#store/verifierStore.ts";
 import { verifierVariables } from "./verifierVariables.ts";
-import { repeat } from "./repeat.ts";
+import { repeat } from "#service/repeat.ts";
 import { createVerifier } from "./createVerifier.ts";
 
 const DELIVERY_SECONDS = 1;

@@ -19,7 +19,7 @@ import type { StoredCommitment, VerifierStore } from "#store/verifierStore.ts";
 import { checkReleasedTask } from "./checkReleasedTask.ts";
 import type { VerifierContracts } from "./contracts.ts";
 import type { Models } from "./models.ts";
-import { signTypedData } from "./typedSignature.ts";
+import { signDocument } from "#protocol/signedDocument.ts";
 
 /** What the duty works with. */
 export interface TaskDutyDependencies {
@@ -93,7 +93,7 @@ export class TaskDuty {
     const ownSalt = hexlify(randomBytes());
     const commitment = commitmentOf(response, wallet.address, ownSalt);
     const committedAt = clock();
-    const signature = await signTypedData(
+    const signature = await signDocument(
       wallet,
       commitmentTypedData({ taskId, commitment, committedAt }, domains.settlement),
     );

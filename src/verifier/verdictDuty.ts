@@ -7,7 +7,7 @@ import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { StoredCommitment, StoredVerdict, VerifierStore } from "#store/verifierStore.ts";
 import { checkResult } from "./checkResult.ts";
-import { isSignedBy } from "./typedSignature.ts";
+import { isSignedBy } from "#protocol/signedDocument.ts";
 import type { VerdictSigner } from "./verdictSigner.ts";
 
 /** What the duty goes by. */

@@ -6,7 +6,7 @@ import { refusalTypedData, type SignedVerdict, verdictTypedData } from "#protoco
 import type { Clock } from "#service/clock.ts";
 import type { StoredCommitment, StoredVerdict } from "#store/verifierStore.ts";
 import { signingEpoch } from "./signingEpoch.ts";
-import { signTypedData } from "./typedSignature.ts";
+import { signDocument } from "#protocol/signedDocument.ts";
 
 /** What signing takes. */
 export interface VerdictSignerDependencies {
@@ -36,14 +36,14 @@ export class VerdictSigner {
       verifier: wallet.address,
       ...verdict,
       epoch: Number(epoch),
-      signature: await signTypedData(wallet, verdictTypedData(verdict, settlement)),
+      signature: await signDocument(wallet, verdictTypedData(verdict, settlement)),
       opening: { response, salt },
     };
     if (reason === null) return signed;
     return {
       ...signed,
       reason,
-      reasonSignature: await signTypedData(wallet, refusalTypedData(resultHash, reason, settlement)),
+      reasonSignature: await signDocument(wallet, refusalTypedData(resultHash, reason, settlement)),
     };
   }
 }

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A duty that runs until it is stopped. */
-export interface Repetition {
+export interface Schedule {
   /** Resolves when the step under way has ended. */
   stop(): Promise<void>;
 }
 
 /**
- * Runs a step again and again, one at a time.
+ * Runs a step whenever it said that it is due again.
  *
  * @param step - does its own error handling; gives the seconds to wait before it runs again
  */
-export function repeat(step: () => Promise<number>): Repetition {
+export function schedule(step: () => Promise<number>): Schedule {
   const stopping = new AbortController();
   const { signal } = stopping;
   const run = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-import type { Logger } from "#service/logger.ts";
+import type { Logger } from "./logger.ts";
 
 /** Work that is done again and again. */
 export interface Repeated {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createLogger } from "#service/logger.ts";
-import { repeat } from "#verifier/repeat.ts";
+import { repeat } from "#service/repeat.ts";
 
 const silent = createLogger("test", "silent");
 const HOUR = 3600;

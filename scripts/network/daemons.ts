@@ -1,0 +1,66 @@
+import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
+import type { Ports, StatePlaces } from "./places.ts";
+import type { ProcessOptions } from "./startProcess.ts";
+
+/** Names of daemons on one machine: `hub`, `facilitator`, `gateway`, `node-1`, `verifier-1`, and so on. */
+export type DaemonName = "hub" | "facilitator" | "gateway" | `node-${number}` | `verifier-${number}`;
+
+/** What the daemons of one machine share. */
+export interface DaemonSetting {
+  host: string;
+  ports: Ports;
+  places: StatePlaces;
+  /** Path or URL of the network's description. */
+  network: string;
+  /** Connection URL of a daemon's own database. */
+  databaseUrl: (database: string) => Promise<string>;
+  /** Whether keys are the local chain's public ones; else they stand in the environment already. */
+  localKeys: boolean;
+  /** Settings added to one daemon or another, such as shorter deadlines in a test. */
+  env?: Partial<Record<DaemonName, Readonly<Record<string, string>>>>;
+  /** Programs that stand in for a role's own, such as a node with another executor. */
+  programs?: Partial<Record<DaemonName, string>>;
+}
+
+/** How one daemon is started. */
+export async function daemonOptions(name: DaemonName, setting: DaemonSetting): Promise<ProcessOptions> {
+  const [role = "", ordinal = "1"] = name.split("-");
+  const { places, host, network } = setting;
+  const port = portOf(role, Number(ordinal), setting.ports);
+  const usesDatabase = role === "facilitator" || role === "verifier";
+  return {
+    name,
+    program: setting.programs?.[name] ?? `src/${role}/main.ts`,
+    logFile: places.log(name),
+    env: {
+      OPG_NETWORK: network,
+      OPG_HOST: host,
+      OPG_PORT: String(port),
+      OPG_STATE: places.cache(name),
+      ...(role === "node" ? { OPG_PUBLIC_URL: `https://${host}:${port}` } : {}),
+      ...(usesDatabase ? { DATABASE_URL: await setting.databaseUrl(name.replace("-", "_")) } : {}),
+      ...(setting.localKeys ? localKeys(role, ordinal) : {}),
+      ...setting.env?.[name],
+    },
+  };
+}
+
+function portOf(role: string, ordinal: number, { hub, facilitator, gateway, nodes, verifiers }: Ports): number {
+  const numbered: Record<string, readonly number[]> = { node: nodes, verifier: verifiers };
+  const single: Record<string, number> = { hub, facilitator, gateway };
+  return single[role] ?? numbered[role]?.[ordinal - 1] ?? 0;
+}
+
+function localKeys(role: string, ordinal: string): Record<string, string> {
+  const keyOf = (account: string): string => localAccount(account as LocalRole).privateKey;
+  switch (role) {
+    case "facilitator":
+      return { OPG_FACILITATOR_KEY: keyOf("facilitator") };
+    case "verifier":
+      return { OPG_VERIFIER_KEY: keyOf(`verifier${ordinal}`) };
+    case "node":
+      return { OPG_OPERATOR_KEY: keyOf(`operator${ordinal}`), OPG_DEVELOPMENT_ROOT_KEY: keyOf("developmentRoot") };
+    default:
+      return {};
+  }
+}

@@ -1,0 +1,63 @@
+import type { Context, Hono } from "hono";
+import { OpgError } from "#protocol/errors.ts";
+import { bytes32 } from "#protocol/hex.ts";
+import { certificateJson, refusalJson } from "#protocol/messages.ts";
+import { createApp, readBody } from "#service/httpApp.ts";
+import { acceptCertificate } from "./acceptCertificate.ts";
+import { acceptPayment } from "./acceptPayment.ts";
+import { acceptRefusal } from "./acceptRefusal.ts";
+import { requirePassed } from "./checks/check.ts";
+import { checkEnvelope } from "./checks/checkEnvelope.ts";
+import type { ActingDependencies } from "./dependencies.ts";
+import { envelopeOf, paymentBodyJson, readPayment } from "./readPayment.ts";
+import { taskRecord } from "./taskRecord.ts";
+
+/** A hundred verdicts with reasons fit into it. */
+const MAX_BODY_BYTES = 256 * 1024;
+
+/** The facilitator's routes, as `messages.ts` lists them. */
+export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
+  const { terms, store, logger } = dependencies;
+  const app = createApp(logger, MAX_BODY_BYTES);
+
+  app.get("/info", (context) => context.json({ facilitator: terms.facilitator }));
+
+  app.post("/tasks", async (context) => {
+    const body = await readBody(context, paymentBodyJson);
+    requirePassed(checkEnvelope(envelopeOf(body), terms));
+    return context.json(await acceptPayment(dependencies, readPayment(body)));
+  });
+
+  app.get("/tasks/:taskId", async (context) => {
+    const taskId = taskIdIn(context);
+    const stored = await store.findTask(taskId);
+    if (!stored) throw unknownTask(taskId);
+    return context.json(taskRecord(stored, terms.facilitator));
+  });
+
+  app.post("/tasks/:taskId/certificate", async (context) => {
+    const taskId = taskIdIn(context);
+    return context.json(await acceptCertificate(dependencies, taskId, await readBody(context, certificateJson)));
+  });
+
+  app.post("/tasks/:taskId/refusals", async (context) => {
+    const taskId = taskIdIn(context);
+    const stored = await acceptRefusal(dependencies, taskId, await readBody(context, refusalJson));
+    return context.json(taskRecord(stored, terms.facilitator));
+  });
+
+  return app;
+}
+
+function taskIdIn(context: Context): string {
+  const text = context.req.param("taskId") ?? "";
+  const parsed = bytes32.safeParse(text);
+  if (!parsed.success) throw unknownTask(text.slice(0, 66));
+  return parsed.data;
+}
+
+function unknownTask(taskId: string): OpgError {
+  return new OpgError("unknown_task", `Task ${taskId} is not known here; ask the facilitator that it was paid at.`, {
+    taskId,
+  });
+}

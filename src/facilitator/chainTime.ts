@@ -1,0 +1,19 @@
+import type { Provider } from "ethers";
+import { OpgError } from "#protocol/errors.ts";
+import type { Task } from "#protocol/task.ts";
+import type { Dependencies } from "./dependencies.ts";
+
+/** Time of the newest block, seconds since 1970: what the contracts go by. @throws OpgError `chain_unavailable` */
+export async function chainTime(provider: Provider): Promise<number> {
+  const block = await provider.getBlock("latest");
+  if (!block) throw new OpgError("chain_unavailable", "The chain has no newest block; try again in a moment.");
+  return block.timestamp;
+}
+
+/** Whether the time in which a task can be settled has passed on chain. */
+export async function isOverdue(
+  { provider, terms }: Pick<Dependencies, "provider" | "terms">,
+  { deadline }: Task,
+): Promise<boolean> {
+  return (await chainTime(provider)) > deadline + terms.settleWindowSeconds;
+}

@@ -1,0 +1,34 @@
+import type { Provider, Wallet } from "ethers";
+import type { SettlementAdapter } from "#chain/settlement.ts";
+import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
+import type { Network } from "#protocol/network.ts";
+import type { Clock } from "#service/clock.ts";
+import type { Logger } from "#service/logger.ts";
+import type { FacilitatorStore } from "#store/facilitatorStore.ts";
+import type { PaymentTerms } from "./checks/payment.ts";
+import type { Outbox } from "./outbox.ts";
+import type { TaskCloser } from "./taskCloser.ts";
+import type { TaskOpener } from "./taskOpener.ts";
+
+/** What the facilitator's duties work with. */
+export interface Dependencies {
+  network: Network;
+  terms: PaymentTerms;
+  provider: Provider;
+  escrow: TaskEscrowAdapter;
+  settlement: SettlementAdapter;
+  verifierSet: VerifierSetAdapter;
+  /** Signs releases and transactions. */
+  wallet: Wallet;
+  store: FacilitatorStore;
+  outbox: Outbox;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** The same, with those who open and close tasks. */
+export interface ActingDependencies extends Dependencies {
+  opener: TaskOpener;
+  closer: TaskCloser;
+}

@@ -1,0 +1,121 @@
+import { Transaction } from "ethers";
+import { decodeRevert, type Revert } from "#chain/decodeRevert.ts";
+import { CallReverted } from "#chain/submitCall.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { domainIn } from "#protocol/network.ts";
+import { releaseTypedData } from "#protocol/task.ts";
+import type { Claim, StoredTask } from "#store/facilitatorTasks.ts";
+import type { Inclusion } from "#store/facilitatorTransactions.ts";
+import type { Dependencies } from "./dependencies.ts";
+import type { SentTransaction } from "./outbox.ts";
+
+/**
+ * Locks the money of a claimed task, then releases the task; a claim whose money cannot be locked is rejected. Whichever
+ * it is, is in the store when the promise resolves.
+ *
+ * @param signature - the payer's
+ */
+export async function openTask(dependencies: Dependencies, claim: Claim, signature: string): Promise<void> {
+  const { outbox, escrow } = dependencies;
+  let sent: SentTransaction;
+  try {
+    sent = await outbox.send(claim.taskId, "open", escrow.populateOpen(claim.task, signature));
+  } catch (error) {
+    if (error instanceof CallReverted)
+      return concludeByLock(dependencies, claim, () => Promise.resolve(openFailed(claim, error.revert)));
+    if (isUnavailable(error)) return reject(dependencies, claim, error);
+    throw error;
+  }
+  const inclusion = await sent.ended;
+  await conclude(dependencies, claim, inclusion);
+}
+
+/**
+ * Takes up a claim that an earlier process left behind. Without a transaction of its own nobody but the payer can have
+ * locked the money, so the lock decides.
+ */
+export async function finishOpening(dependencies: Dependencies, stored: StoredTask): Promise<void> {
+  const opening = stored.transactions.findLast(({ purpose }) => purpose === "open");
+  if (!opening) return concludeByLock(dependencies, stored, () => Promise.resolve(interrupted(stored)));
+  const { status, blockNumber, gasUsed } = opening;
+  const inclusion =
+    status === "sent" ? await (await dependencies.outbox.resume(opening)).ended : { status, blockNumber, gasUsed };
+  await conclude(dependencies, stored, inclusion);
+}
+
+async function conclude(dependencies: Dependencies, claim: Claim, inclusion: Inclusion): Promise<void> {
+  if (inclusion.status === "included") return release(dependencies, claim);
+  const readFault = async () => openFailed(claim, await revertOf(dependencies, claim.taskId, inclusion));
+  return concludeByLock(dependencies, claim, readFault);
+}
+
+/**
+ * Anybody may open a task: that ours did not go through says nothing, the lock does. Where even that cannot be read, the
+ * claim ends for now; the same payment may come again, and then the lock is looked at first.
+ */
+async function concludeByLock(
+  dependencies: Dependencies,
+  claim: Claim,
+  readFault: () => Promise<OpgError>,
+): Promise<void> {
+  try {
+    const { status } = await dependencies.escrow.lockOf(claim.taskId);
+    if (status === "open") return await release(dependencies, claim);
+    return await reject(dependencies, claim, await readFault());
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    return reject(dependencies, claim, error);
+  }
+}
+
+function isUnavailable(error: unknown): error is OpgError {
+  return error instanceof OpgError && error.code === "chain_unavailable";
+}
+
+async function release(dependencies: Dependencies, { taskId, paymentDigest }: Claim): Promise<void> {
+  const { wallet, network, clock, store, logger } = dependencies;
+  const unsigned = { taskId, paymentDigest, releasedAt: clock() };
+  const { domain, types, value } = releaseTypedData(unsigned, domainIn(network, "taskEscrow"));
+  const signature = await wallet.signTypedData(domain, types, value);
+  await store.recordRelease({ ...unsigned, facilitator: wallet.address, signature });
+  logger.info({ taskId }, "task released");
+}
+
+async function reject({ store, logger }: Dependencies, { taskId }: Claim, error: OpgError): Promise<void> {
+  await store.recordRejection(taskId, error.toBody());
+  logger.info({ taskId, code: error.code, reason: error.values["reason"] }, "claim rejected");
+}
+
+function openFailed({ taskId, task }: Claim, revert: Revert | undefined): OpgError {
+  if (revert?.name === "EntriesPaused") {
+    return new OpgError("facilitator_unavailable", "The network takes no new tasks at the moment; try again later.", {
+      taskId,
+    });
+  }
+  const reason = revert?.words ?? "no reason given";
+  return new OpgError(
+    "open_failed",
+    `The ${task.maxAmount} atomic units of the task could not be locked (${reason}); make sure that ${task.payer} holds them and has approved Permit2, then pay again.`,
+    { taskId, reason, need: task.maxAmount },
+  );
+}
+
+function interrupted({ taskId }: Claim): OpgError {
+  return new OpgError(
+    "facilitator_unavailable",
+    "The facilitator was interrupted before it locked the money; send the same payment again.",
+    { taskId },
+  );
+}
+
+/** Runs a reverted transaction again where it failed, to hear why. */
+async function revertOf(
+  { provider, store }: Dependencies,
+  taskId: string,
+  { blockNumber }: Inclusion,
+): Promise<Revert | undefined> {
+  const opening = (await store.findTask(taskId))?.transactions.findLast(({ purpose }) => purpose === "open");
+  if (!opening || blockNumber === null) return undefined;
+  const { to, from, data } = Transaction.from(opening.raw);
+  return provider.call({ to, from, data, blockTag: blockNumber }).then(() => undefined, decodeRevert);
+}

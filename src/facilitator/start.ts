@@ -1,0 +1,119 @@
+import type { Wallet } from "ethers";
+import { z } from "zod";
+import { type ChainProvider, connectChain } from "#chain/provider.ts";
+import { SettlementAdapter } from "#chain/settlement.ts";
+import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import { VerifierSetAdapter } from "#chain/verifierSet.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { caip2, type Network } from "#protocol/network.ts";
+import { type Clock, systemClock } from "#service/clock.ts";
+import { daemonVariables, privateKey, readConfig } from "#service/config.ts";
+import { startHttpServer } from "#service/httpServer.ts";
+import { loadNetwork } from "#service/loadNetwork.ts";
+import { createLogger, type Logger } from "#service/logger.ts";
+import { repeat } from "#service/repeat.ts";
+import type { Daemon } from "#service/runDaemon.ts";
+import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
+import { createFacilitatorApp } from "./app.ts";
+import type { PaymentTerms } from "./checks/payment.ts";
+import type { ActingDependencies } from "./dependencies.ts";
+import { finishTasks } from "./finishTasks.ts";
+import { Outbox } from "./outbox.ts";
+import { TaskCloser } from "./taskCloser.ts";
+import { TaskOpener } from "./taskOpener.ts";
+
+const FINISH_TASKS_EVERY_SECONDS = 2;
+/** Running requests get this long to end; what they began is taken up at the next start. */
+const DRAIN_SECONDS = 5;
+
+const variables = {
+  ...daemonVariables,
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgresql:// URL"),
+  /** Signs releases, and pays the gas of the facilitator's transactions. */
+  OPG_FACILITATOR_KEY: privateKey,
+};
+
+/** What a test may put in place of the real thing. */
+export interface FacilitatorOptions {
+  clock?: Clock;
+  openStore?: (url: string, logger: Logger) => Promise<FacilitatorStore>;
+}
+
+/**
+ * Starts a facilitator: takes up what an earlier process left, then listens.
+ *
+ * @throws OpgError `configuration` or `chain_unavailable`
+ */
+export async function startFacilitator(
+  environment: Readonly<Record<string, string | undefined>>,
+  { clock = systemClock, openStore = openFacilitatorStore }: FacilitatorOptions = {},
+): Promise<Daemon> {
+  const config = readConfig(variables, environment);
+  const wallet = config.OPG_FACILITATOR_KEY;
+  const logger = createLogger("facilitator", config.OPG_LOG_LEVEL);
+  const network = await loadNetwork(config.OPG_NETWORK);
+  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const escrow = new TaskEscrowAdapter(network.contracts.taskEscrow, provider);
+  await requireRegistered(escrow, wallet.address);
+  const store = await openStore(config.DATABASE_URL, logger);
+  const dependencies = connect({ network, provider, escrow, wallet, store, clock, logger });
+
+  await dependencies.outbox.start();
+  const finishing = repeat("finish tasks", FINISH_TASKS_EVERY_SECONDS, () => finishTasks(dependencies), logger);
+  const server = await startHttpServer(createFacilitatorApp(dependencies), {
+    host: config.OPG_HOST,
+    port: config.OPG_PORT,
+  });
+  return {
+    url: server.url,
+    logger,
+    stop: async () => {
+      await server.close(DRAIN_SECONDS);
+      await finishing.stop();
+      await dependencies.outbox.stop();
+      await store.close();
+      provider.destroy();
+    },
+  };
+}
+
+interface Foundations {
+  network: Network;
+  provider: ChainProvider;
+  escrow: TaskEscrowAdapter;
+  wallet: Wallet;
+  store: FacilitatorStore;
+  clock: Clock;
+  logger: Logger;
+}
+
+function connect(foundations: Foundations): ActingDependencies {
+  const { network, provider, wallet, store, logger } = foundations;
+  const terms: PaymentTerms = {
+    chainId: BigInt(network.chainId),
+    network: caip2(network),
+    taskEscrow: network.contracts.taskEscrow,
+    token: network.contracts.opg,
+    facilitator: wallet.address,
+    maxTaskSeconds: network.parameters.maxTaskSeconds,
+    settleWindowSeconds: network.parameters.settleWindowSeconds,
+  };
+  const dependencies = {
+    ...foundations,
+    terms,
+    settlement: new SettlementAdapter(network.contracts.settlement, provider),
+    verifierSet: new VerifierSetAdapter(network.contracts.verifierSet, provider),
+    outbox: new Outbox({ provider, wallet, chainId: terms.chainId, store, logger }),
+  };
+  return { ...dependencies, opener: new TaskOpener(dependencies), closer: new TaskCloser(dependencies) };
+}
+
+/** A release of a facilitator that governance does not know would be refused by every node, after the money is locked. */
+async function requireRegistered(escrow: TaskEscrowAdapter, facilitator: string): Promise<void> {
+  if (await escrow.isFacilitator(facilitator)) return;
+  throw new OpgError(
+    "configuration",
+    `OPG_FACILITATOR_KEY is the key of ${facilitator}, which TaskEscrow ${escrow.address} does not know as a facilitator; have it registered or use another key.`,
+    { facilitator },
+  );
+}

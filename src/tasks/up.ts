@@ -1,0 +1,96 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { developmentMeasurement } from "#attestation/development.ts";
+import { parametersOf } from "#deploy/parameters.ts";
+import { readRecord } from "#deploy/records.ts";
+import { profileDigest } from "#execution/profile.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { daemonOptions, type DaemonName } from "#scripts/network/daemons.ts";
+import { describeNetwork } from "#scripts/network/describeNetwork.ts";
+import { networkFile, statePlaces, usualPorts } from "#scripts/network/places.ts";
+import { startDatabase } from "#scripts/network/startDatabase.ts";
+import { startProcess } from "#scripts/network/startProcess.ts";
+import { loadNetwork } from "#service/loadNetwork.ts";
+import { LOCAL_CHAIN_ID } from "./openNetwork.ts";
+import { plainTask, print } from "./runTask.ts";
+
+const roles = ["hub", "facilitator", "gateway", "verifier", "node"] as const;
+
+/** `opg up`: daemons of a deployed network on this machine, until Ctrl-C. */
+export default plainTask<{ roles: string; host: string }>(async (options, hre) => {
+  const wanted = readRoles(options.roles);
+  const location = process.env["OPG_NETWORK"] ?? networkFile(hre.globalOptions.network);
+  if (!/^https?:/.test(location) && !existsSync(location)) await describe(hre, location, options.host);
+  const network = await loadNetwork(location);
+  const places = statePlaces(join(dirname(networkFile(hre.globalOptions.network)), "up"));
+  const needsDatabase = wanted.includes("facilitator") || wanted.includes("verifier");
+  const database = needsDatabase ? await openDatabase(places) : undefined;
+  const setting = {
+    ...{
+      host: options.host,
+      ports: usualPorts,
+      places,
+      network: location,
+      localKeys: network.chainId === LOCAL_CHAIN_ID,
+    },
+    databaseUrl: (name: string) => database?.urlFor(name) ?? Promise.resolve(""),
+  };
+  const daemons = [];
+  try {
+    for (const role of wanted) {
+      const name = (role === "node" || role === "verifier" ? `${role}-1` : role) as DaemonName;
+      const daemon = await startProcess(await daemonOptions(name, setting));
+      print(`${name} listens at ${daemon.url}, logs to ${places.log(name)}`);
+      daemons.push(daemon);
+    }
+    await interrupted();
+  } finally {
+    for (const daemon of daemons.reverse()) await daemon.stop();
+    await database?.stop();
+  }
+});
+
+function readRoles(text: string): (typeof roles)[number][] {
+  const wanted = text.split(",").map((role) => role.trim());
+  const unknown = wanted.find((role) => !roles.some((known) => known === role));
+  if (unknown === undefined) return roles.filter((role) => wanted.includes(role));
+  throw new OpgError("configuration", `There is no role "${unknown}"; choose of ${roles.join(", ")}.`);
+}
+
+/** A network's first machine describes it; others are handed the file, or its URL in OPG_NETWORK. */
+async function describe(hre: HardhatRuntimeEnvironment, file: string, host: string): Promise<void> {
+  const connection = await hre.network.create();
+  try {
+    const chainId = Number(await connection.provider.request({ method: "eth_chainId" }));
+    const deployed = readRecord(join(hre.config.paths.root, "deploy"), chainId);
+    const { networkName, networkConfig } = connection;
+    if (!deployed || networkConfig.type !== "http") {
+      throw new OpgError(
+        "configuration",
+        `Nothing is deployed to "${networkName}" yet; npx hardhat opg deploy --network ${networkName} does it.`,
+      );
+    }
+    const parameters = parametersOf(networkName, developmentMeasurement(profileDigest));
+    const rpcUrl = await networkConfig.url.getUrl();
+    const network = describeNetwork({ name: networkName, rpcUrl, deployed, parameters, host, ports: usualPorts });
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, `${JSON.stringify(network, undefined, 2)}\n`);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A server that DATABASE_URL names, or an embedded one. */
+async function openDatabase(places: ReturnType<typeof statePlaces>) {
+  const url = process.env["DATABASE_URL"];
+  if (url !== undefined) return { urlFor: () => Promise.resolve(url), stop: () => Promise.resolve() };
+  return startDatabase({ folder: places.database, port: usualPorts.database, logFile: places.log("database") });
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+}

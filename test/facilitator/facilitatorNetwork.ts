@@ -1,0 +1,221 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { id, JsonRpcProvider, MaxUint256, NonceManager, type Signer, Wallet } from "ethers";
+import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
+import { domainIn, type Network } from "#protocol/network.ts";
+import { authorizationOf, authorizationToJson, paymentTypedData, PERMIT2 } from "#protocol/payment.ts";
+import { type Result, resultHashOf, resultToJson, resultTypedData } from "#protocol/result.ts";
+import { policies, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
+import { typesOf, verifierSetDomain } from "#protocol/typedData.ts";
+import { joinSignatures, refusalTypedData, verdictTypedData } from "#protocol/verdict.ts";
+import { deployLocally } from "#scripts/network/deployLocally.ts";
+import { describeNetwork } from "#scripts/network/describeNetwork.ts";
+import { freePorts } from "#scripts/network/places.ts";
+import { startChain } from "#scripts/network/startChain.ts";
+import { startTestDatabase } from "#test/store/testDatabase.ts";
+import { OPG__factory, Settlement__factory, TaskEscrow__factory, VerifierSet__factory } from "#typechain/index.ts";
+
+const BLOCK_TIME_SECONDS = 0.5;
+
+const walletOf = (role: LocalRole): Wallet => new Wallet(localAccount(role).privateKey);
+const verifiers = [walletOf("verifier1"), walletOf("verifier2"), walletOf("verifier3")] as const;
+const node = new Wallet(id("the node of the facilitator's tests"));
+
+/** A real chain with the network on it and a real PostgreSQL, for a facilitator alone. */
+export async function startFacilitatorNetwork() {
+  const folder = mkdtempSync(join(tmpdir(), "opg-facilitator-"));
+  const ports = await freePorts(0, 3);
+  const chainOptions = {
+    port: ports.chain,
+    host: "127.0.0.1",
+    stateFolder: join(folder, "chain"),
+    blockTimeSeconds: BLOCK_TIME_SECONDS,
+    chainId: 31_337,
+  };
+  const [chain, database] = await Promise.all([
+    startChain({ ...chainOptions, logFile: join(folder, "chain.log") }),
+    startTestDatabase(),
+  ]);
+  const deployment = await deployLocally(chain.url, folder, {});
+  const network = describeNetwork({ name: "test", rpcUrl: chain.url, host: "127.0.0.1", ports, ...deployment });
+  const networkFile = join(folder, "network.json");
+  writeFileSync(networkFile, JSON.stringify(network));
+  const provider = new JsonRpcProvider(chain.url, 31_337, {
+    staticNetwork: true,
+    cacheTimeout: -1,
+    pollingInterval: 100,
+  });
+  const base = { network, provider, ...contractsOf(network, new NonceManager(walletOf("faucet").connect(provider))) };
+  return {
+    folder,
+    ...base,
+    ...payersOn(base),
+    ...evidenceOn(network),
+    ...settlingOn(base),
+    /** Variables of a facilitator with a database of its own name. */
+    environment: async (databaseName: string): Promise<Record<string, string>> => ({
+      OPG_NETWORK: networkFile,
+      OPG_PORT: "0",
+      OPG_LOG_LEVEL: "silent",
+      DATABASE_URL: await database.urlFor(databaseName),
+      OPG_FACILITATOR_KEY: localAccount("facilitator").privateKey,
+    }),
+    stopChain: () => chain.stop(),
+    close: async (): Promise<void> => {
+      provider.destroy();
+      await Promise.all([chain.stop(), database.close()]);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+export type FacilitatorNetwork = Awaited<ReturnType<typeof startFacilitatorNetwork>>;
+
+function contractsOf({ contracts }: Network, faucet: Signer) {
+  return {
+    opg: OPG__factory.connect(contracts.opg, faucet),
+    escrow: TaskEscrow__factory.connect(contracts.taskEscrow, faucet),
+  };
+}
+
+type Base = ReturnType<typeof contractsOf> & { network: Network; provider: JsonRpcProvider };
+
+function payersOn({ network, provider, opg }: Base) {
+  let payers = 0;
+  const { settleWindowSeconds } = network.parameters;
+  const terms = { token: network.contracts.opg, taskEscrow: network.contracts.taskEscrow, settleWindowSeconds };
+  /** Somebody new, with `balance` atomic units of OPG, ether for gas, and an allowance for Permit2. */
+  const makePayer = async (balance: bigint): Promise<Wallet> => {
+    const payer = new Wallet(id(`payer ${payers++}`), provider);
+    await provider.send("anvil_setBalance", [payer.address, "0xde0b6b3a7640000"]);
+    const approval = await opg.connect(payer).approve(PERMIT2, MaxUint256);
+    const funding = await opg.transfer(payer.address, balance);
+    await Promise.all([approval.wait(), funding.wait()]);
+    return payer;
+  };
+  const makeTask = async (payer: Wallet, changes: Partial<Task> = {}): Promise<Task> => ({
+    payer: payer.address,
+    node: node.address,
+    model: id("version"),
+    request: id("request"),
+    policy: policies.reExecution,
+    maxAmount: 1000n,
+    deadline: ((await provider.getBlock("latest"))?.timestamp ?? 0) + 120,
+    nonce: 0n,
+    ...changes,
+  });
+  /** Body of `POST /tasks`, signed by `payer` unless a signature is given. */
+  const payFor = async (payer: Wallet, task: Task, signature?: string) => {
+    const authorization = authorizationOf(task, terms);
+    const { domain, types, value } = paymentTypedData(authorization, BigInt(network.chainId));
+    const requirements = {
+      scheme: "task",
+      network: `eip155:${network.chainId}`,
+      amount: task.maxAmount.toString(),
+      asset: terms.token,
+      payTo: terms.taskEscrow,
+      maxTimeoutSeconds: 120,
+      extra: {
+        task: taskToJson(task),
+        salt: id("salt"),
+        facilitator: walletOf("facilitator").address,
+        settleWindowSeconds,
+      },
+    };
+    const payload = {
+      signature: signature ?? (await payer.signTypedData(domain, types, value)),
+      permit2Authorization: authorizationToJson(authorization),
+    };
+    const paymentPayload = {
+      x402Version: 2,
+      resource: { url: "http://test/v1/infer" },
+      accepted: requirements,
+      payload,
+    };
+    return { x402Version: 2, paymentPayload, paymentRequirements: requirements };
+  };
+  const taskIdIn = (task: Task): string => taskIdOf(task, domainIn(network, "taskEscrow"));
+  return { makePayer, makeTask, payFor, taskIdIn };
+}
+
+/** Settlement by the faucet, who has no part in it. */
+function settlingOn({ network, opg }: Base) {
+  const { signResult, certify } = evidenceOn(network);
+  const settlement = Settlement__factory.connect(network.contracts.settlement, opg.runner);
+  const verifierSet = VerifierSet__factory.connect(network.contracts.verifierSet, opg.runner);
+  return {
+    /** The set hands over to itself with another threshold. */
+    handOver: async (threshold: number): Promise<void> => {
+      const members = verifiers.map(({ address }) => address).sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
+      const [epoch, networkId] = [await verifierSet.currentEpoch(), await verifierSet.networkId()];
+      const previousSet = await verifierSet.setHash(members, (await verifierSet.epochs(epoch)).threshold);
+      const nextSet = await verifierSet.setHash(members, threshold);
+      const handover = { networkId, epoch, previousSet, nextSet, validUntil: 2 ** 40 - 1 };
+      const domain = verifierSetDomain(domainIn(network, "verifierSet"));
+      const signing = verifiers.map(async (verifier) => ({
+        signer: verifier.address,
+        signature: await verifier.signTypedData(domain, typesOf("Handover"), handover),
+      }));
+      const signatures = joinSignatures(await Promise.all(signing));
+      await (await verifierSet.handover(members, threshold, handover.validUntil, signatures)).wait();
+    },
+    settle: async (task: Task, result: Result): Promise<void> => {
+      const { verdicts } = await certify(result);
+      const signatures = joinSignatures(verdicts.map(({ verifier, signature }) => ({ signer: verifier, signature })));
+      const certificate = { epoch: 1n, mode: policies.reExecution, signatures };
+      await (await settlement.settle(task, result, await signResult(result), certificate)).wait();
+    },
+  };
+}
+
+function evidenceOn(network: Network) {
+  const settlement = domainIn(network, "settlement");
+  const makeResult = (task: Task, changes: Partial<Result> = {}): Result => ({
+    taskId: taskIdOf(task, domainIn(network, "taskEscrow")),
+    response: id("response"),
+    payout: walletOf("operator1").address,
+    amount: 400n,
+    completedAt: task.deadline - 60,
+    ...changes,
+  });
+  const signVerdict = async (result: Result, verifier: Wallet, agrees: boolean, epoch = 1) => {
+    const resultHash = resultHashOf(result, settlement);
+    const verdict = verdictTypedData(
+      { resultHash, epoch: BigInt(epoch), mode: policies.reExecution, agrees },
+      settlement,
+    );
+    const refusal = refusalTypedData(resultHash, "response_mismatch", settlement);
+    return {
+      verifier: verifier.address,
+      resultHash,
+      epoch,
+      mode: policies.reExecution,
+      agrees,
+      signature: await verifier.signTypedData(verdict.domain, verdict.types, verdict.value),
+      ...(agrees
+        ? {}
+        : {
+            reason: "response_mismatch",
+            reasonSignature: await verifier.signTypedData(refusal.domain, refusal.types, refusal.value),
+          }),
+      opening: { response: result.response, salt: id("opening") },
+    };
+  };
+  const signResult = (result: Result, signer: Wallet = node): Promise<string> => {
+    const { domain, types, value } = resultTypedData(result, settlement);
+    return signer.signTypedData(domain, types, value);
+  };
+  /** Body of `POST /tasks/{taskId}/certificate`, by two verifiers unless named. */
+  const certify = async (result: Result, signers: readonly Wallet[] = verifiers.slice(0, 2)) => ({
+    result: resultToJson(result),
+    nodeSignature: await signResult(result),
+    verdicts: await Promise.all(signers.map((verifier) => signVerdict(result, verifier, true))),
+  });
+  /** Body of `POST /tasks/{taskId}/refusals`. */
+  const refuse = async (result: Result, verifier: Wallet) => ({
+    result: resultToJson(result),
+    verdict: await signVerdict(result, verifier, false),
+  });
+  return { verifiers, node, makeResult, signVerdict, signResult, certify, refuse };
+}

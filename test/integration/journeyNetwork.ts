@@ -1,0 +1,139 @@
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { BaseWallet } from "ethers";
+import { OpgAdapter } from "#chain/opg.ts";
+import { type ChainProvider, connectChain } from "#chain/provider.ts";
+import { SettlementAdapter } from "#chain/settlement.ts";
+import { submitCall } from "#chain/submitCall.ts";
+import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import { VerifierSetAdapter } from "#chain/verifierSet.ts";
+import { type Client, createClient } from "#client/index.ts";
+import { localAccount } from "#deploy/localAccounts.ts";
+import type { NetworkParameters } from "#deploy/parameters.ts";
+import { lineImage } from "#execution/line/lineImage.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { verifierInfoJson } from "#protocol/messages.ts";
+import type { Trail } from "#protocol/settlement.ts";
+import type { NamedTensors } from "#protocol/tensors.ts";
+import type { DaemonName, DaemonSetting } from "#scripts/network/daemons.ts";
+import { type LocalNetwork, startLocalNetwork } from "#scripts/network/localNetwork.ts";
+import { freePorts } from "#scripts/network/places.ts";
+import { awaitNodes, publishDemonstration, startAll } from "#scripts/network/readiness.ts";
+import { awaitTrail } from "#tasks/awaitTrail.ts";
+import { until } from "./chainControl.ts";
+
+/** Short blocks, so that a journey does not wait for the chain; the machine's time stays the chain's time. */
+const BLOCK_SECONDS = 0.25;
+const PAYER_AMOUNT = 100n * 10n ** 18n;
+
+/** What differs from one journey to another. */
+export interface JourneyOptions extends Pick<DaemonSetting, "env" | "programs"> {
+  daemons?: readonly DaemonName[];
+  parameters?: Partial<NetworkParameters>;
+}
+
+/** A whole network of real processes with a funded payer. */
+export interface Journey {
+  local: LocalNetwork;
+  provider: ChainProvider;
+  opg: OpgAdapter;
+  taskEscrow: TaskEscrowAdapter;
+  settlement: SettlementAdapter;
+  verifierSet: VerifierSetAdapter;
+  payer: BaseWallet;
+  client: Client;
+  versionId: string;
+  /** The line of text that everybody reads here. */
+  inputs: NamedTensors;
+  /** The end of a task, settled or refunded. */
+  ended(taskId: string): Promise<Trail>;
+  stop(): Promise<void>;
+}
+
+export const allDaemons = [
+  "hub",
+  "facilitator",
+  "gateway",
+  "verifier-1",
+  "verifier-2",
+  "verifier-3",
+  "node-1",
+  "node-2",
+] as const;
+
+const quiet = (): void => undefined;
+
+/** Brings a network up in a folder of its own and waits until its nodes run the demonstration model. */
+export async function startJourney(options: JourneyOptions = {}): Promise<Journey> {
+  const folder = await mkdtemp(join(tmpdir(), "opg-journey-"));
+  await chmod(folder, 0o755);
+  const { daemons = allDaemons, ...rest } = options;
+  const network = {
+    folder,
+    host: "127.0.0.1",
+    ports: await freePorts(),
+    blockTimeSeconds: BLOCK_SECONDS,
+    progress: quiet,
+  };
+  const local = await startLocalNetwork({ ...network, ...rest });
+  try {
+    const nodes = daemons.filter((name) => name.startsWith("node"));
+    await startAll(
+      local,
+      daemons.filter((name) => !nodes.includes(name)),
+    );
+    const [versionId] = await Promise.all([publishDemonstration(local), startAll(local, nodes)]);
+    await awaitNodes(local, versionId, nodes.length);
+    return await journeyOn(local, versionId, folder);
+  } catch (error) {
+    await local.stop();
+    throw error;
+  }
+}
+
+async function journeyOn(local: LocalNetwork, versionId: string, folder: string): Promise<Journey> {
+  const { rpcUrl, chainId, contracts, gateway } = local.network;
+  const provider = await connectChain(rpcUrl, chainId);
+  const opg = new OpgAdapter(contracts.opg, provider);
+  const payer = localAccount("payer").connect(provider);
+  await submitCall(localAccount("faucet").connect(provider), opg.populateTransfer(payer.address, PAYER_AMOUNT));
+  await submitCall(payer, opg.populateApprovePermit2());
+  const client = createClient({ gateway, signer: payer, network: local.network });
+  const picture = await readFile(new URL("../../examples/line/line.png", import.meta.url));
+  return {
+    ...{ local, provider, opg, payer, client, versionId },
+    taskEscrow: new TaskEscrowAdapter(contracts.taskEscrow, provider),
+    settlement: new SettlementAdapter(contracts.settlement, provider),
+    verifierSet: new VerifierSetAdapter(contracts.verifierSet, provider),
+    inputs: { x: lineImage(picture) },
+    ended: (taskId) => awaitTrail(() => client.trail(taskId), 60),
+    stop: async () => {
+      provider.destroy();
+      await local.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The OpgError that a promise ends in. */
+export async function refusalOf(promise: Promise<unknown>): Promise<OpgError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof OpgError) return error;
+    throw error;
+  }
+  throw new Error("expected to be refused");
+}
+
+/** Pays once more and waits for a verifier to agree: it may be slow after its start, but it takes part. */
+export async function agreesAgain({ local, client, versionId, inputs }: Journey, verifier: DaemonName): Promise<void> {
+  const agreed = async (): Promise<number> => {
+    const response = await fetch(`${local.daemons.get(verifier)?.url ?? ""}/info`);
+    return verifierInfoJson.parse(await response.json()).agreed;
+  };
+  const before = await agreed();
+  await client.infer({ model: versionId, inputs });
+  await until(async () => (await agreed()) > before);
+}

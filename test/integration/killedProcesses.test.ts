@@ -1,0 +1,205 @@
+import { expect } from "chai";
+import type { BaseWallet } from "ethers";
+import { Wallet } from "ethers";
+import { submitCall } from "#chain/submitCall.ts";
+import { localAccount } from "#deploy/localAccounts.ts";
+import { domainIn } from "#protocol/network.ts";
+import { taskIdOf } from "#protocol/task.ts";
+import type { DaemonName } from "#scripts/network/daemons.ts";
+import { awaitNodes } from "#scripts/network/readiness.ts";
+import { facilitatorWrites } from "#store/facilitatorStore.ts";
+import { verifierWrites } from "#store/verifierStore.ts";
+import { passSeconds, pendingTransactions, until } from "./chainControl.ts";
+import { handOver, verifierWallets } from "./handOver.ts";
+import { agreesAgain, allDaemons, type Journey, startJourney } from "./journeyNetwork.ts";
+import { askOffer, payWith, signedHeader } from "./rawPayment.ts";
+
+const GWEI = 10n ** 9n;
+
+/** Where the facilitator dies while a request is paid, run and settled: the write, and the how manieth of its name. */
+const deathsWhilePaying = [
+  "claim:1",
+  "recordTransaction:1",
+  "recordInclusion:1",
+  "recordRelease:1",
+  "recordCertificate:1",
+  "recordTransaction:2",
+  "recordInclusion:2",
+  "recordEnding:1",
+] as const;
+const deathsWhileRefusing = ["recordRefusal:1", "recordRefused:1"] as const;
+const otherDeaths = ["recordRejection:1", "recordExpiry:1"] as const;
+const verifierDeathsWhilePaying = ["recordCommitment:1", "recordVerdict:1", "recordRightCommitments:1"] as const;
+const otherVerifierDeaths = ["recordRefusalDelivery:1", "recordSignedCounts:1"] as const;
+
+describe("kill -9 right after a durable write", function () {
+  this.timeout(120_000);
+  let journey: Journey;
+
+  const writesIn = (deaths: readonly string[]): Set<string> =>
+    new Set(deaths.map((death) => death.split(":")[0] ?? ""));
+
+  /** Replaces a daemon by one that dies after a write. */
+  const startDying = async (name: DaemonName, death: string) => {
+    await journey.local.daemons.get(name)?.kill();
+    const program = `test/integration/programs/dying${name === "facilitator" ? "Facilitator" : "Verifier"}.ts`;
+    return journey.local.start(name, { program, env: { OPG_TEST_DIES_AFTER: death } });
+  };
+  /** An offer, its payment header and its task. */
+  const payment = async (payer: BaseWallet = journey.payer) => {
+    const offer = await askOffer(journey, { payer: payer.address });
+    const taskId = taskIdOf(offer.task, domainIn(journey.local.network, "taskEscrow"));
+    return { offer, taskId, header: await signedHeader(offer, payer) };
+  };
+
+  before(async () => {
+    journey = await startJourney({
+      daemons: allDaemons.filter((name) => name !== "node-2"),
+    });
+  });
+  after(() => journey.stop());
+
+  it("is tried after every durable write that there is", () => {
+    const facilitator = writesIn([...deathsWhilePaying, ...deathsWhileRefusing, ...otherDeaths]);
+    expect([...facilitator]).to.have.members([...facilitatorWrites]);
+    const verifier = writesIn([...verifierDeathsWhilePaying, ...otherVerifierDeaths]);
+    expect([...verifier]).to.have.members([...verifierWrites]);
+  });
+
+  for (const death of deathsWhilePaying) {
+    it(`leaves the facilitator able to finish: ${death}`, async () => {
+      const { opg, payer, local } = journey;
+      const balance = await opg.balanceOf(payer.address);
+      const dying = await startDying("facilitator", death);
+      const { offer, taskId, header } = await payment();
+      const first = payWith(journey, offer.body, header);
+      await dying.ended;
+      await local.start("facilitator");
+      await first;
+      const again = await payWith(journey, offer.body, header);
+      expect(again.status, JSON.stringify(again.content).slice(0, 300)).to.equal(200);
+      const trail = await journey.ended(taskId);
+      expect(trail.state).to.equal("settled");
+      expect(trail.transactions.map(({ purpose }) => purpose)).to.deep.equal(["open", "settle"]);
+      expect(await opg.balanceOf(payer.address)).to.equal(balance - BigInt(trail.charge));
+    });
+  }
+
+  for (const death of verifierDeathsWhilePaying) {
+    it(`of one verifier does not hold up the others: ${death}`, async () => {
+      const { client, versionId, inputs, local } = journey;
+      const dying = await startDying("verifier-3", death);
+      const { taskId } = await client.infer({ model: versionId, inputs });
+      await dying.ended;
+      expect((await journey.ended(taskId)).state).to.equal("settled");
+      await local.start("verifier-3");
+      await agreesAgain(journey, "verifier-3");
+    });
+  }
+
+  it("of the gateway loses nothing: the same payment gets its answer from the next gateway", async () => {
+    const { local } = journey;
+    const { offer, taskId, header } = await payment();
+    const first = payWith(journey, offer.body, header).catch((error: unknown) => error);
+    await until(async () => (await journey.taskEscrow.lockOf(taskId)).status !== "none");
+    await local.daemons.get("gateway")?.kill();
+    expect(await first).to.be.instanceOf(Error);
+    await local.start("gateway");
+    expect((await payWith(journey, offer.body, header)).status).to.equal(200);
+    expect((await journey.ended(taskId)).state).to.equal("settled");
+  });
+
+  it("leaves the facilitator able to reject: recordRejection:1", async () => {
+    const { opg, provider, taskEscrow, local } = journey;
+    const poor = Wallet.createRandom(provider);
+    const faucet = localAccount("faucet").connect(provider);
+    await submitCall(faucet, { to: poor.address, data: "0x", value: 10n ** 18n });
+    await submitCall(faucet, opg.populateTransfer(poor.address, 10n ** 18n));
+    await submitCall(poor, opg.populateApprovePermit2());
+    const dying = await startDying("facilitator", "recordRejection:1");
+    const { offer, taskId, header } = await payment(poor);
+    await provider.send("evm_setIntervalMining", [0]);
+    const answering = payWith(journey, offer.body, header);
+    await until(async () => (await pendingTransactions(provider)) === 1);
+    await poor.sendTransaction({
+      ...opg.populateTransfer(faucet.address, 10n ** 18n),
+      maxPriorityFeePerGas: 500n * GWEI,
+      maxFeePerGas: 1_000n * GWEI,
+      gasLimit: 100_000n,
+    });
+    await provider.send("evm_setIntervalMining", [1]);
+    await dying.ended;
+    await local.start("facilitator");
+    expect((await answering).status).to.be.greaterThanOrEqual(400);
+    expect((await taskEscrow.lockOf(taskId)).status).to.equal("none");
+    expect((await payWith(journey, offer.body, header)).status).to.equal(402);
+  });
+
+  /** A payment for a node that alters what it computes, while `name` dies. */
+  const refusedPayment = async (name: DaemonName, death: string): Promise<void> => {
+    const { opg, payer, local } = journey;
+    const balance = await opg.balanceOf(payer.address);
+    const dying = await startDying(name, death);
+    const { offer, taskId, header } = await payment();
+    const answering = payWith(journey, offer.body, header);
+    await dying.ended;
+    await local.start(name);
+    expect((await answering).status).to.equal(502);
+    const trail = await journey.ended(taskId);
+    expect(trail.state).to.equal("refunded");
+    expect(trail.transactions.map(({ purpose }) => purpose)).to.deep.equal(["open", "refuse"]);
+    expect(await opg.balanceOf(payer.address)).to.equal(balance);
+  };
+
+  it("goes on with a node that alters its results", async () => {
+    await journey.local.daemons.get("node-1")?.kill();
+    await journey.local.start("node-1", { program: "scripts/demonstration/dishonestNode.ts" });
+    await awaitNodes(journey.local, journey.versionId, 1);
+  });
+
+  for (const death of deathsWhileRefusing) {
+    it(`leaves the facilitator able to refund: ${death}`, () => refusedPayment("facilitator", death));
+  }
+
+  it("leaves a verifier's refusal delivered: recordRefusalDelivery:1", () =>
+    refusedPayment("verifier-3", "recordRefusalDelivery:1"));
+
+  it("leaves the facilitator able to refund what is overdue: recordExpiry:1", async () => {
+    const { provider, taskEscrow, opg, payer, local } = journey;
+    const balance = await opg.balanceOf(payer.address);
+    const { offer, taskId, header } = await payment();
+    for (const name of ["verifier-1", "verifier-2", "verifier-3"] as const) await local.daemons.get(name)?.kill();
+    expect((await payWith(journey, offer.body, header)).status).to.be.greaterThanOrEqual(500);
+    const dying = await startDying("facilitator", "recordExpiry:1");
+    const late = offer.task.deadline + local.network.parameters.settleWindowSeconds + 1;
+    await provider.send("evm_setNextBlockTimestamp", [late]);
+    await dying.ended;
+    await local.start("facilitator");
+    await until(async () => (await taskEscrow.lockOf(taskId)).status === "closed");
+    expect((await journey.ended(taskId)).state).to.equal("refunded");
+    expect(await opg.balanceOf(payer.address)).to.equal(balance);
+    await Promise.all([local.start("verifier-1"), local.start("verifier-2"), local.start("verifier-3")]);
+  });
+
+  it("leaves the verifiers able to divide an ended epoch's pool: recordSignedCounts:1", async () => {
+    const { settlement, verifierSet, local, taskEscrow } = journey;
+    const members = verifierWallets.map(({ address }) => address);
+    const epoch = await verifierSet.currentEpoch();
+    const dying = await startDying("verifier-1", "recordSignedCounts:1");
+    await handOver(journey, members, 2);
+    await passSeconds(journey.provider, (await verifierSet.graceSeconds()) + 1);
+    await dying.ended;
+    await local.start("verifier-1");
+    await until(async () => (await settlement.poolOf(epoch)).settledTasks === 0n);
+    for (const member of members) expect((await taskEscrow.earningsOf(member)) > 0n).to.equal(true);
+  });
+
+  it("leaves in the contract only what pools and earnings account for", async () => {
+    const { opg, local, settlement, verifierSet, taskEscrow } = journey;
+    const pool = await settlement.poolOf(await verifierSet.currentEpoch());
+    const accounts = [localAccount("treasury"), localAccount("operator1"), ...verifierWallets];
+    const earned = await Promise.all(accounts.map(({ address }) => taskEscrow.earningsOf(address)));
+    const owed = earned.reduce((sum, amount) => sum + amount, pool.verifierAmount + pool.treasuryAmount);
+    expect(await opg.balanceOf(local.network.contracts.taskEscrow)).to.equal(owed);
+  });
+});

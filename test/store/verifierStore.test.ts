@@ -1,0 +1,123 @@
+import { expect } from "chai";
+import { id, ZeroAddress } from "ethers";
+import { createLogger } from "#service/logger.ts";
+import {
+  openVerifierStore,
+  type StoredCommitment,
+  type StoredVerdict,
+  type VerifierStore,
+} from "#store/verifierStore.ts";
+import { emptyDatabase } from "#test/verifier/testDatabases.ts";
+
+const silent = createLogger("test", "silent");
+const now = 1_900_000_000;
+const commitment: StoredCommitment = {
+  taskId: id("task"),
+  task: {
+    payer: ZeroAddress,
+    node: ZeroAddress,
+    model: id("model"),
+    request: id("request"),
+    policy: 0,
+    maxAmount: 2n ** 128n - 1n,
+    deadline: 2 ** 40 - 1,
+    nonce: 2n ** 256n - 1n,
+  },
+  facilitator: ZeroAddress,
+  releasedAt: now,
+  response: id("response"),
+  charge: 2n ** 128n - 1n,
+  salt: id("salt"),
+  commitment: id("commitment"),
+  committedAt: now + 1,
+  signature: "0x1234",
+};
+
+function verdictOf(taskId: string, changes: Partial<StoredVerdict> = {}): StoredVerdict {
+  const result = { taskId, response: id("response"), payout: ZeroAddress, amount: 2n ** 128n - 1n, completedAt: now };
+  return { taskId, resultHash: id("result"), result, reason: null, expiresAt: now + 100, ...changes };
+}
+
+describe("VerifierStore", () => {
+  let store: VerifierStore;
+  let url: string;
+
+  before(async function () {
+    this.timeout(60_000);
+    url = await emptyDatabase();
+    store = await openVerifierStore(url, silent);
+  });
+  after(() => store.close());
+
+  /** Another task's commitment, recorded. */
+  async function commitTo(name: string): Promise<string> {
+    const { taskId } = await store.recordCommitment({ ...commitment, taskId: id(name) });
+    return taskId;
+  }
+
+  it("gives back what it was given, exactly, also when it is opened again", async () => {
+    await store.recordCommitment(commitment);
+    const verdict = verdictOf(commitment.taskId, { reason: "payout_mismatch" });
+    await store.recordVerdict(verdict);
+    const again = await openVerifierStore(url, silent);
+    expect(await again.commitment(commitment.taskId)).to.deep.equal(commitment);
+    expect(await again.verdict(commitment.taskId)).to.deep.equal(verdict);
+    await again.close();
+    expect(await store.commitment(id("nothing"))).to.equal(undefined);
+    expect(await store.verdict(id("nothing"))).to.equal(undefined);
+    expect(await store.signedCounts(7n)).to.equal(undefined);
+  });
+
+  it("lets the first of several records of a task stand, and says so to the others", async () => {
+    const taskId = id("contended");
+    const commitments = await Promise.all(
+      ["a", "b", "c"].map((salt) => store.recordCommitment({ ...commitment, taskId, salt: id(salt) })),
+    );
+    expect(new Set(commitments.map(({ salt }) => salt)).size).to.equal(1);
+    const verdicts = await Promise.all(
+      ["a", "b", "c"].map((result) => store.recordVerdict(verdictOf(taskId, { resultHash: id(result) }))),
+    );
+    expect(new Set(verdicts.map(({ resultHash }) => resultHash)).size).to.equal(1);
+  });
+
+  it("lets the first division of an epoch stand", async () => {
+    const first = { epoch: 3n, verifiers: [ZeroAddress], counts: [1] };
+    expect(await store.recordSignedCounts(first)).to.deep.equal(first);
+    expect(await store.recordSignedCounts({ ...first, counts: [2] })).to.deep.equal(first);
+    expect(await store.signedCounts(3n)).to.deep.equal(first);
+  });
+
+  it("lists refusals that are not delivered and of use, the most urgent first", async () => {
+    const [late, soon, delivered, over, agreed] = await Promise.all(["1", "2", "3", "4", "5"].map(commitTo));
+    const refuse = (taskId: string | undefined, expiresAt: number) =>
+      store.recordVerdict(verdictOf(taskId ?? "", { reason: "response_mismatch", expiresAt }));
+    await refuse(late, now + 2_000);
+    await refuse(soon, now + 1_001);
+    await refuse(delivered, now + 3_000);
+    await refuse(over, now + 1_000);
+    await store.recordVerdict(verdictOf(agreed ?? "", { expiresAt: now + 3_000 }));
+    await store.recordRefusalDelivery(delivered ?? "");
+    const listed = await store.undeliveredRefusals(now + 1_000);
+    expect(listed.map(({ taskId }) => taskId)).to.deep.equal([soon, late]);
+  });
+
+  it("counts verdicts of each kind", async () => {
+    const before = await store.verdictCounts();
+    await store.recordVerdict(verdictOf(await commitTo("agreed")));
+    await store.recordVerdict(verdictOf(await commitTo("refused"), { reason: "completed_late" }));
+    expect(await store.verdictCounts()).to.deep.equal({ agreed: before.agreed + 1, refused: before.refused + 1 });
+  });
+
+  it("counts each verifier once per result, and only over the results asked for", async () => {
+    await store.recordRightCommitments(id("r1"), ["a", "b"]);
+    await store.recordRightCommitments(id("r1"), ["b"]);
+    await store.recordRightCommitments(id("r2"), ["a"]);
+    await store.recordRightCommitments(id("r3"), []);
+    expect([...(await store.rightCommitmentCounts([id("r1"), id("r2"), id("r3")]))].sort()).to.deep.equal([
+      ["a", 2],
+      ["b", 1],
+    ]);
+    expect([...(await store.rightCommitmentCounts([id("r2")]))]).to.deep.equal([["a", 1]]);
+    expect((await store.rightCommitmentCounts([])).size).to.equal(0);
+  });
+});
