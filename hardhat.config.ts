@@ -17,7 +17,7 @@ const require = createRequire(import.meta.url);
 const contractCompiler = {
   version: "0.8.37",
   path: require.resolve("solc/soljson.js"),
-  settings: { evmVersion: "osaka", optimizer: { enabled: true, runs: 10_000 } },
+  settings: { evmVersion: "osaka", viaIR: true, optimizer: { enabled: true, runs: 10_000 } },
 };
 
 /** Permit2 as Uniswap deployed it: these settings give the bytecode of its canonical address. */
@@ -88,7 +88,7 @@ export default defineConfig({
     mocha: { timeout: 30_000 },
     solidity: {
       fuzz: { runs: 64 },
-      invariant: { runs: 16, depth: 32 },
+      invariant: { runs: 16, depth: 32, failOnRevert: true },
     },
   },
 });

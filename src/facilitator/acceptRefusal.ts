@@ -41,10 +41,11 @@ export async function acceptRefusal(
       { verifier: verdict.verifier, epoch: verdict.epoch },
     );
   }
-  if (state !== "released") return findReleased(store, taskId);
 
+  // A refusal that comes late, or against a certificate, changes nothing any more but stays part of the story.
   await store.recordRefusal(result, verdict);
   logger.info({ taskId, verifier: verdict.verifier, reason: verdict.reason }, "result refused by a verifier");
+  if (state !== "released") return findReleased(store, taskId);
   const { verdicts } = await findReleased(store, taskId);
   const refusals = verdicts.filter(
     (other) => !other.agrees && other.resultHash === resultHash && other.epoch === verdict.epoch,

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice The cheat codes that the tests use.
+interface Vm {
+    function addr(uint256 privateKey) external pure returns (address);
+    function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function prank(address sender) external;
+    function warp(uint256 timestamp) external;
+    function getCode(string calldata artifact) external view returns (bytes memory creationCode);
+}
+
+/// @dev Where the test runner answers cheat codes.
+Vm constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));

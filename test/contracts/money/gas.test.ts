@@ -1,0 +1,50 @@
+import { expect } from "chai";
+import { id, parseEther } from "ethers";
+import { loadMoney, type Money } from "./moneyFixture.ts";
+
+/** A word of Permit2 nonces, as a client picks one at random and then uses it up bit by bit. */
+const nonceWord = BigInt(id("a word of nonces")) & ~0xffn;
+const maxAmount = parseEther("10");
+
+/** Opens and settles one task, so that nothing that follows touches a slot for the first time. */
+async function withHistory(): Promise<Money> {
+  const money = await loadMoney();
+  await money.settle(await money.openTask({ nonce: nonceWord, maxAmount }));
+  return money;
+}
+
+async function gasOf(transaction: Promise<{ wait(): Promise<{ gasUsed: bigint } | null> }>): Promise<bigint> {
+  const receipt = await (await transaction).wait();
+  if (receipt === null) throw new Error("not mined");
+  return receipt.gasUsed;
+}
+
+/** Gas with the real Permit2 and certificates of three signatures; the figures are printed. */
+describe("Gas of the money contracts", () => {
+  const expectGas = (name: string, gas: bigint, limit: bigint): void => {
+    process.stdout.write(`        ${name}: ${gas} gas\n`);
+    expect(gas).to.be.at.most(limit);
+  };
+
+  it("opens a task within a steady word of nonces", async () => {
+    const { makeTask, signPayment, taskEscrow, wallets } = await withHistory();
+    const task = await makeTask({ nonce: nonceWord + 1n, maxAmount });
+    const signature = await signPayment(task);
+    // 2,100 above the target of 90,000 is the slot of the pause, 1,500 the two balances that are compared.
+    expectGas("open", await gasOf(taskEscrow.connect(wallets.facilitator).open(task, signature)), 93_500n);
+  });
+
+  it("settles a task whose charge is its ceiling", async () => {
+    const { openTask, settle, wallets } = await withHistory();
+    const task = await openTask({ nonce: nonceWord + 1n, maxAmount });
+    const gas = await gasOf(settle(task, { amount: maxAmount }, { signers: wallets.verifiers }));
+    expectGas("settle, all of the lock", gas, 90_000n);
+  });
+
+  it("settles a task and pays the rest back", async () => {
+    const { openTask, settle, wallets } = await withHistory();
+    const task = await openTask({ nonce: nonceWord + 1n, maxAmount });
+    // The token's transfer to the payer: two balances, one account and one event more.
+    expectGas("settle, with a refund", await gasOf(settle(task, {}, { signers: wallets.verifiers })), 106_000n);
+  });
+});
