@@ -1,6 +1,7 @@
-// `npm test`: all tests of Hardhat's two runners (Solidity, TypeScript), or the files named. While nothing is printed for
-// long it says that it goes on, and it closes with one line of counts.
+// `npm test`: the Solidity and TypeScript tests and, beside them, the journeys, which mostly wait for blocks; or the files
+// named. While nothing is printed for long it says that it goes on, and it closes with one line of counts.
 import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 
@@ -9,33 +10,71 @@ const hardhat = join(root, "node_modules", "hardhat", "dist", "src", "cli.js");
 const quietMilliseconds = 10_000;
 const started = Date.now();
 
-const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
-const child = spawn(process.execPath, [hardhat, "test", ...process.argv.slice(2)], {
-  cwd: root,
-  env: { ...process.env, ...colour },
-  stdio: ["ignore", "pipe", "inherit"],
-});
-
 const heartbeat = setInterval(() => {
   process.stderr.write(`test: still running after ${Math.round((Date.now() - started) / 1000)} s\n`);
 }, quietMilliseconds);
 
-let output = "";
-child.stdout.setEncoding("utf8").on("data", (printed) => {
+const named = process.argv.slice(2);
+const runs = named.length > 0 ? [["test", ...named]] : allTests();
+const results = await inTurns(runs.map(run));
+clearInterval(heartbeat);
+
+const count = (kind) => results.reduce((sum, { output }) => sum + counted(output, kind), 0);
+const skipped = count("skipped") > 0 ? `, ${count("skipped")} skipped` : "";
+process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${skipped}\n`);
+process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
+
+/** Hardhat's arguments for two processes side by side. Both start from the contracts that are built already. */
+function allTests() {
+  const files = globSync("test/**/*.test.ts", { cwd: root }).sort();
+  const isJourney = (file) => file.startsWith(join("test", "integration"));
+  const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
+  return [
+    ["test", ...solidity, ...files.filter((file) => !isJourney(file))],
+    ["test", "mocha", "--no-compile", ...files.filter(isJourney)],
+  ];
+}
+
+/** Starts a run; what it prints is kept until `show` lets it through. */
+function run(parameters) {
+  const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
+  const child = spawn(process.execPath, [hardhat, ...parameters], {
+    cwd: root,
+    env: { ...process.env, ...colour },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  let shown = false;
+  child.stdout.setEncoding("utf8").on("data", (printed) => {
+    output += printed;
+    if (shown) print(printed);
+  });
+  const ended = new Promise((fulfil) => child.on("close", (code) => fulfil({ code: code ?? 1, output })));
+  const show = () => {
+    shown = true;
+    print(output);
+  };
+  return { ended, show };
+}
+
+/** Shows one run after the other, though they go on side by side. */
+async function inTurns(started) {
+  const ended = [];
+  for (const { show, ended: end } of started) {
+    show();
+    ended.push(await end);
+  }
+  return ended;
+}
+
+function print(text) {
   heartbeat.refresh();
-  output += printed;
-  process.stdout.write(printed);
-});
+  process.stdout.write(text);
+}
 
-child.on("close", (code) => {
-  clearInterval(heartbeat);
-  const skipped = count("skipped") > 0 ? `, ${count("skipped")} skipped` : "";
-  process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${skipped}\n`);
-  process.exitCode = code ?? 1;
-});
-
-/** Reads Hardhat's summary: `12 passing (5 solidity, 7 mocha)`. */
-function count(kind) {
-  const line = new RegExp(`^(\\d+) ${kind} \\(\\d+ (?:solidity|mocha)`, "m").exec(stripVTControlCharacters(output));
-  return Number(line?.[1] ?? 0);
+/** Reads Hardhat's summary, `12 passing (5 solidity, 7 mocha)`, or mocha's own where only mocha ran. */
+function counted(output, kind) {
+  const text = stripVTControlCharacters(output);
+  const line = new RegExp(`^(\\d+) ${kind} \\(\\d+ (?:solidity|mocha)`, "m").exec(text);
+  return Number((line ?? new RegExp(`^  (\\d+) ${kind}\\b`, "m").exec(text))?.[1] ?? 0);
 }

@@ -77,8 +77,14 @@ export class NodeDirectory {
     });
   }
 
-  /** The named node if it may take a task of this version at this very moment, asked anew. */
+  /** The named node if it may take a task of this version at this very moment, asked anew; else it is not offered again. */
   async findServing(address: string, versionId: string): Promise<ServingNode | undefined> {
+    const serving = await this.#askAnew(address, versionId);
+    if (!serving) this.#known = undefined;
+    return serving;
+  }
+
+  async #askAnew(address: string, versionId: string): Promise<ServingNode | undefined> {
     const [registered, isActive, url] = await Promise.all([
       this.#registry.node(address),
       this.#registry.isActive(address),

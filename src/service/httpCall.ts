@@ -1,7 +1,10 @@
 import type { Dispatcher } from "undici";
-import { request } from "undici";
+import { Agent, request } from "undici";
 import type { z } from "zod";
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
+import { connectionReuse } from "./connectionReuse.ts";
+
+const ownDispatcher = new Agent(connectionReuse);
 
 /** One call to another OPG process. */
 export interface HttpCall<Schema extends z.ZodType> {
@@ -54,7 +57,7 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
       ...(call.body === undefined
         ? {}
         : { body: JSON.stringify(call.body), headers: { "content-type": "application/json" } }),
-      ...(call.dispatcher ? { dispatcher: call.dispatcher } : {}),
+      dispatcher: call.dispatcher ?? ownDispatcher,
       signal: AbortSignal.timeout(call.timeoutSeconds * 1000),
       headersTimeout: call.timeoutSeconds * 1000,
     });

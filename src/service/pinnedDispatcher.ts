@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { Agent, buildConnector, type Dispatcher } from "undici";
+import { connectionReuse } from "./connectionReuse.ts";
 
 /**
  * A dispatcher that speaks only to a server that holds one TLS key, whoever issued its certificate. Nothing is sent
@@ -12,6 +13,7 @@ export function pinnedDispatcher(keyHash: string): Dispatcher {
   // A resumed session shows no certificate to compare, so none is kept.
   const connect = buildConnector({ rejectUnauthorized: false, maxCachedSessions: 0 });
   return new Agent({
+    ...connectionReuse,
     connect: (options, callback) => {
       connect(options, (...[error, socket]) => {
         if (error) return callback(error, null);

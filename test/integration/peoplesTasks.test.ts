@@ -1,0 +1,114 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { PNG } from "pngjs";
+import type { Trail } from "#protocol/settlement.ts";
+import { type Journey, startJourney } from "./journeyNetwork.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const hardhat = join(dirname(createRequire(import.meta.url).resolve("hardhat")), "cli.js");
+const expected = JSON.parse(readFileSync(join(root, "examples/line/expected.json"), "utf8")) as { text: string };
+
+const STRANGER = "0x00000000000000000000000000000000000000AA";
+
+describe("the tasks for people", function () {
+  this.timeout(120_000);
+  let journey: Journey;
+  let trail: Trail;
+
+  /** Runs `hardhat opg …` as a person would. */
+  const opg = (...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+    new Promise((resolve) => {
+      const env = { ...process.env, OPG_NETWORK: journey.local.places.network };
+      execFile(process.execPath, [hardhat, "opg", ...words], { cwd: root, env }, (error, stdout, stderr) => {
+        resolve({ code: error ? 1 : 0, stdout, stderr });
+      });
+    });
+
+  before(async () => {
+    journey = await startJourney();
+  });
+  after(() => journey.stop());
+
+  it("infer reads a picture of a line, and prints answer and trail", async () => {
+    const { code, stdout, stderr } = await opg("infer", "--image", "examples/line/line.png", "--json");
+    expect(code, stderr).to.equal(0);
+    const answer = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Trail;
+    expect(answer.output).to.equal(expected.text);
+    expect(answer.state).to.equal("settled");
+    trail = answer;
+  });
+
+  it("infer says clearly when a picture is not one of a line, and when it is no picture", async () => {
+    const square = join(journey.local.places.folder, "square.png");
+    const noise = new PNG({ width: 200, height: 200 });
+    noise.data.forEach((_, index) => (noise.data[index] = (index * 7919) % 256));
+    await writeFile(square, PNG.sync.write(noise));
+    const notALine = await opg("infer", "--image", square);
+    expect(notALine.code).to.equal(1);
+    expect(notALine.stderr).to.match(/does not look like one line of text.*no_text_line/s);
+    const notAPicture = await opg("infer", "--image", "package.json");
+    expect(notAPicture.code).to.equal(1);
+    expect(notAPicture.stderr).to.include("not_an_image");
+    expect(notAPicture.stderr.trim().split("\n")).to.have.length(1);
+  });
+
+  it("trace tells who paid, what ran, who checked it, where the money went, and that it adds up", async () => {
+    const { code, stdout } = await opg("trace", trail.taskId);
+    expect(code).to.equal(0);
+    const parts = [trail.payer, trail.model.versionId, trail.node.address, trail.transactions[1]?.hash ?? ""];
+    for (const part of [...parts, ...trail.verdicts.map(({ verifier }) => verifier)]) expect(stdout).to.include(part);
+    expect(stdout).to.include("yes: splits = charge");
+    const json = await opg("trace", trail.taskId, "--json");
+    const { output, ...told } = trail;
+    expect(output).to.be.a("string");
+    expect(JSON.parse(json.stdout)).to.deep.equal(told);
+  });
+
+  it("trace of a task that never was says so in one line", async () => {
+    const { code, stderr } = await opg("trace", `0x${"ab".repeat(32)}`);
+    expect(code).to.equal(1);
+    expect(stderr).to.include("unknown_task");
+    expect(stderr).not.to.include("    at ");
+  });
+
+  it("faucet, balance and withdraw move and show money", async () => {
+    expect((await opg("faucet", STRANGER, "--amount", "2.5")).stdout).to.include("2.5 OPG");
+    expect((await opg("balance", STRANGER)).stdout).to.match(/holds +2\.5 OPG and 1\.0 ether/);
+    expect((await opg("withdraw", trail.node.payout)).stdout).to.include(`${trail.node.payout} got`);
+    expect((await opg("withdraw", STRANGER)).stdout).to.include("nothing to withdraw");
+    expect((await opg("refund", trail.taskId)).stdout).to.include("has ended already");
+  });
+
+  it("models, nodes and verifiers list what is there", async () => {
+    const [models, nodes, verifiers] = await Promise.all([opg("models"), opg("nodes"), opg("verifiers")]);
+    expect(models.stdout).to.include("ppocr-recogniser@1.0.0  run by 2 active nodes");
+    expect(nodes.stdout).to.include(`${trail.node.address}  active`);
+    expect(verifiers.stdout).to.include("Epoch 1: 2 of 3 certify; 1 tasks settled");
+  });
+
+  it("explain themselves", async () => {
+    const help = await opg("--help");
+    for (const name of [
+      "deploy",
+      "up",
+      "faucet",
+      "balance",
+      "models",
+      "publish",
+      "nodes",
+      "verifiers",
+      "infer",
+      "trace",
+      "refund",
+      "withdraw",
+    ]) {
+      expect(help.stdout).to.include(`opg ${name}`);
+    }
+    expect((await opg("infer", "--help")).stdout).to.include("--image");
+  });
+});
