@@ -37,11 +37,11 @@ export async function demonstrate(
   const { dishonestNode, json } = options;
   const nodes = dishonestNode ? (["node-1"] as const) : (["node-1", "node-2"] as const);
   progress(`hub, facilitator, gateway, three verifiers, ${nodes.length} node${nodes.length === 1 ? "" : "s"}`);
-  const hub = local.start("hub");
-  const others = startAll(local, ["facilitator", "gateway", "verifier-1", "verifier-2", "verifier-3", ...nodes]);
-  await Promise.all([hub, fundPayer(local.network)]);
-  const versionId = await publishDemonstration(local);
-  await others;
+  const [versionId] = await Promise.all([
+    local.start("hub").then(() => publishDemonstration(local)),
+    startAll(local, ["facilitator", "gateway", "verifier-1", "verifier-2", "verifier-3", ...nodes]),
+    fundPayer(local.network),
+  ]);
   progress("the model is published; verifiers admit the nodes");
   await awaitNodes(local, versionId, nodes.length);
 

@@ -6,6 +6,9 @@ import { startLocalNetwork } from "./network/localNetwork.ts";
 import { readOptions, type StartOptions } from "./readOptions.ts";
 import { servingText, simulatedText } from "./startText.ts";
 
+/** Half of what a fast public chain takes: a trail is there soon, and waiting for a block is still seen. */
+const BLOCK_SECONDS = 0.5;
+
 const startedAt = Date.now();
 
 /** Progress goes to stderr, so that stdout holds the trail alone. */
@@ -21,7 +24,7 @@ async function run(options: StartOptions): Promise<void> {
     folder: stateFolder,
     host,
     ports: usualPorts,
-    blockTimeSeconds: 1,
+    blockTimeSeconds: BLOCK_SECONDS,
     progress,
     ...(dishonestNode ? { programs: { "node-1": "scripts/demonstration/dishonestNode.ts" } } : {}),
   });
@@ -31,8 +34,11 @@ async function run(options: StartOptions): Promise<void> {
   try {
     const work = demonstrate(network, options, progress);
     const shown = await Promise.race([work.then(() => true), interrupted.then(() => false)]);
-    if (!shown || once) return;
-    if (!json) process.stdout.write(`${simulatedText}\n${servingText(network.network)}\n`);
+    if (!shown) return;
+    const people = json ? process.stderr : process.stdout;
+    people.write(`${simulatedText}\n`);
+    if (once) return;
+    people.write(`${servingText(network.network)}\n`);
     await interrupted;
   } finally {
     progress("stopping what was started");

@@ -47,7 +47,7 @@ function nativeFolder(): string {
   } catch (cause) {
     throw new OpgError(
       "configuration",
-      `there is no PostgreSQL for this platform, npm did not bring ${name}`,
+      `There is no PostgreSQL for this platform: npm did not bring ${name}. Name a server in DATABASE_URL.`,
       {},
       { cause },
     );
@@ -69,7 +69,10 @@ async function folderElsewhere(folder: string): Promise<string> {
   if (!existsSync(record)) await rm(elsewhere, { recursive: true, force: true });
   await mkdir(elsewhere, { recursive: true });
   const { uid } = lstatSync(elsewhere);
-  if (uid !== 0) throw new OpgError("configuration", `${elsewhere} belongs to somebody else: remove it`, { uid });
+  if (uid !== 0)
+    throw new OpgError("configuration", `${elsewhere} belongs to somebody else; have it removed and start again.`, {
+      uid,
+    });
   await chmod(elsewhere, 0o755);
   await writeFile(join(elsewhere, "origin"), resolve(folder));
   await writeFile(record, elsewhere);

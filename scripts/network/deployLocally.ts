@@ -4,6 +4,7 @@ import { deployNetwork } from "#deploy/deployNetwork.ts";
 import { type NetworkParameters, parametersOf } from "#deploy/parameters.ts";
 import type { DeploymentRecord } from "#deploy/records.ts";
 import { profileDigest } from "#execution/profile.ts";
+import { requireSameDeployment } from "./requireSameDeployment.ts";
 
 /**
  * Deploys the network to a chain of this machine, or finds it there.
@@ -17,6 +18,7 @@ export async function deployLocally(
   changed: Partial<NetworkParameters>,
 ): Promise<{ deployed: DeploymentRecord; parameters: NetworkParameters }> {
   const parameters = { ...parametersOf("local", developmentMeasurement(profileDigest)), ...changed };
+  await requireSameDeployment(recordsFolder, parameters);
   const connection = await hre.network.create({ network: "local", override: { url: rpcUrl } });
   try {
     return { deployed: await deployNetwork({ hre, connection, recordsFolder }, parameters), parameters };

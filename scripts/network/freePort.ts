@@ -6,7 +6,8 @@ const loopback = "127.0.0.1";
 /** A TCP port of 127.0.0.1 on which nothing listens at the moment. */
 export async function freePort(): Promise<number> {
   const bound = await bind(0, loopback);
-  if (bound === undefined) throw new OpgError("configuration", "no free port is left on 127.0.0.1");
+  if (bound === undefined)
+    throw new OpgError("configuration", "No free port is left on 127.0.0.1; stop something that listens there.");
   return bound;
 }
 
@@ -18,7 +19,11 @@ export async function freePort(): Promise<number> {
  */
 export async function requireFreePort(port: number, who: string, host = loopback): Promise<void> {
   if ((await bind(port, host)) !== undefined) return;
-  throw new OpgError("configuration", `port ${port} is in use, ${who} needs it: stop what listens there`, { port });
+  throw new OpgError(
+    "configuration",
+    `Port ${port} is in use, but ${who} needs it; stop what listens there and start again.`,
+    { port },
+  );
 }
 
 function bind(port: number, host: string): Promise<number | undefined> {

@@ -8,7 +8,7 @@ import type { NetworkParameters } from "#deploy/parameters.ts";
 import { deployLocally } from "./deployLocally.ts";
 import { describeNetwork } from "./describeNetwork.ts";
 import { daemonOptions, type DaemonName, type DaemonSetting } from "./daemons.ts";
-import { requireSameContracts } from "./requireSameContracts.ts";
+import { requireFreePort } from "./freePort.ts";
 import { type Ports, type StatePlaces, statePlaces } from "./places.ts";
 import { startChain } from "./startChain.ts";
 import { startDatabase } from "./startDatabase.ts";
@@ -48,7 +48,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions): Promise<L
   const places = statePlaces(options.folder);
   await forgetLostChain(places);
   await mkdir(options.folder, { recursive: true });
-  await requireSameContracts(options.folder);
+  await requireFreePorts(options);
   const running: Stoppable[] = [];
   const daemons = new Map<DaemonName, DaemonProcess>();
   const stop = async (): Promise<void> => {
@@ -108,4 +108,13 @@ async function forgetLostChain({ folder, network, chainState }: StatePlaces): Pr
   if (!existsSync(network) || existsSync(chainState)) return;
   const reset = fileURLToPath(new URL("../reset.mjs", import.meta.url));
   await promisify(execFile)(process.execPath, [reset, folder]);
+}
+
+/** Before anything starts, so that a port in use is one line and not a daemon's last words. */
+async function requireFreePorts({ ports, host }: LocalNetworkOptions): Promise<void> {
+  const { nodes, verifiers, ...single } = ports;
+  const wanted: [string, number][] = Object.entries(single);
+  nodes.forEach((port, index) => wanted.push([`node-${index + 1}`, port]));
+  verifiers.forEach((port, index) => wanted.push([`verifier-${index + 1}`, port]));
+  for (const [who, port] of wanted) await requireFreePort(port, `the ${who}`, host);
 }

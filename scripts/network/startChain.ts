@@ -84,5 +84,8 @@ function anvil(): string {
     const candidate = join(folder, "anvil");
     if (existsSync(candidate)) return candidate;
   }
-  throw new OpgError("configuration", "anvil is missing: install Foundry so that `anvil` is on the PATH");
+  throw new OpgError(
+    "configuration",
+    "anvil is missing; install Foundry, so that anvil is on the PATH, and start again.",
+  );
 }

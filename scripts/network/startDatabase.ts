@@ -102,7 +102,12 @@ async function initialise(place: DatabasePlace, password: string): Promise<void>
   try {
     await promisify(execFile)(join(place.binaries, "initdb"), [...parameters, ...kind], identity);
   } catch (cause) {
-    throw new OpgError("internal", `PostgreSQL could not make its data folder ${unfinished}`, {}, { cause });
+    throw new OpgError(
+      "internal",
+      `PostgreSQL could not make its data folder ${unfinished}; look at its log.`,
+      {},
+      { cause },
+    );
   } finally {
     await rm(passwordFile, { force: true });
   }
@@ -118,7 +123,11 @@ async function removeStaleLock(data: string): Promise<void> {
   if (!existsSync(file)) return;
   const port = Number((await readFile(file, "utf8")).split("\n")[3]);
   if (await answers(port)) {
-    throw new OpgError("configuration", `the database in ${data} is in use already, on port ${port}`, { port });
+    throw new OpgError(
+      "configuration",
+      `The database in ${data} is in use already, on port ${port}; stop what uses it and start again.`,
+      { port },
+    );
   }
   await rm(file);
 }
@@ -142,9 +151,13 @@ function answers(port: number): Promise<boolean> {
 
 async function createDatabase(adminUrl: string, name: string): Promise<void> {
   if (!/^[a-z][a-z0-9_]*$/.test(name)) {
-    throw new OpgError("configuration", "a database's name has lower case letters, digits and underscores only", {
-      name,
-    });
+    throw new OpgError(
+      "configuration",
+      "A database's name has lower case letters, digits and underscores only; choose another.",
+      {
+        name,
+      },
+    );
   }
   const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();

@@ -38,8 +38,13 @@ function modelLines({ model }: Trail): string[] {
     `${model.name}@${model.version}`,
     `version ${model.versionId}`,
     `sha256  ${model.digest}`,
-    `walrus  ${model.storageId}`,
+    `walrus  ${walrusId(model.storageId)}`,
   ];
+}
+
+/** As Walrus writes its blob ids. */
+function walrusId(storageId: string): string {
+  return Buffer.from(storageId.slice(2), "hex").toString("base64url");
 }
 
 function verdictLines({ verdicts }: Trail): string[] {

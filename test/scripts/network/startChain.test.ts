@@ -64,7 +64,9 @@ describe("startChain", () => {
     const error = (await startChain(options).catch((e: unknown) => e)) as OpgError;
     await chain.stop();
     expect(error.code).to.equal("configuration");
-    expect(error.message).to.equal(`port ${options.port} is in use, the chain needs it: stop what listens there`);
+    expect(error.message).to.equal(
+      `Port ${options.port} is in use, but the chain needs it; stop what listens there and start again.`,
+    );
   });
 });
 
