@@ -67,7 +67,7 @@ function localParameters(developmentMeasurement: string): NetworkParameters {
     maxTaskSeconds: 10 * MINUTE,
     settleWindowSeconds: MINUTE,
     closeSeconds: 30 * MINUTE,
-    maxLeaseSeconds: 20 * MINUTE,
+    maxLeaseSeconds: 120 * MINUTE,
     ...fees,
     timelockDelaySeconds: MINUTE,
     proposers: [governor],

@@ -8,6 +8,8 @@ import { stripVTControlCharacters } from "node:util";
 const root = resolve(import.meta.dirname, "..");
 const hardhat = join(root, "node_modules", "hardhat", "dist", "src", "cli.js");
 const quietMilliseconds = 10_000;
+/** Tests that failed may leave servers behind, which would keep their process alive for ever. */
+const endMilliseconds = 30_000;
 const started = Date.now();
 
 const heartbeat = setInterval(() => {
@@ -45,11 +47,20 @@ function run(parameters) {
   });
   let output = "";
   let shown = false;
+  let ending;
   child.stdout.setEncoding("utf8").on("data", (printed) => {
     output += printed;
+    if (ending === undefined && /^ {2}\d+ passing\b/m.test(stripVTControlCharacters(output))) {
+      ending = setTimeout(() => child.kill("SIGKILL"), endMilliseconds);
+    }
     if (shown) print(printed);
   });
-  const ended = new Promise((fulfil) => child.on("close", (code) => fulfil({ code: code ?? 1, output })));
+  const ended = new Promise((fulfil) =>
+    child.on("close", (code) => {
+      clearTimeout(ending);
+      fulfil({ code: code ?? 1, output });
+    }),
+  );
   const show = () => {
     shown = true;
     print(output);

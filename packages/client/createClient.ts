@@ -16,7 +16,7 @@ import {
 } from "../protocol/tensors.ts";
 import { callGateway, type Fetch, readAnswer } from "./callGateway.ts";
 import { checkListing } from "./checkListing.ts";
-import { checkReceipt } from "./checkReceipt.ts";
+import { checkReceipt } from "../protocol/checkReceipt.ts";
 import { NonceAllocator } from "./nonceAllocator.ts";
 import { payForRequest } from "./payForRequest.ts";
 import type { PaymentSigner } from "./signer.ts";

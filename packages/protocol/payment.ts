@@ -60,6 +60,11 @@ export const taskRequirementsJson = z.object({
 
 export type TaskRequirements = z.output<typeof taskRequirementsJson>;
 
+/** The same as a facilitator reads it, which is told no salt. */
+export const claimedRequirementsJson = taskRequirementsJson.extend({ extra: taskExtraJson.omit({ salt: true }) });
+
+export type ClaimedRequirements = z.output<typeof claimedRequirementsJson>;
+
 /** Body of the facilitator's `POST /tasks`, in x402's names. */
 export interface TaskPaymentBody {
   x402Version: number;

@@ -23,13 +23,17 @@ const POLL_MS = 250;
 
 const models = z.object({ models: z.array(modelListingJson) });
 
+/** Built once, however many networks it is published to. */
+let built: Promise<Uint8Array> | undefined;
+
 /** Publishes the demonstration model where it is not published yet. @returns its versionId */
 export async function publishDemonstration({ network }: LocalNetwork): Promise<string> {
   const provider = await connectChain(network.rpcUrl, network.chainId);
   try {
     const modelRegistry = new ModelRegistryAdapter(network.contracts.modelRegistry, provider, network.deploymentBlock);
     const publisher = localAccount("deployer").connect(provider);
-    const version = { bytes: await buildRecogniser(), ...demonstrationModel };
+    built ??= buildRecogniser();
+    const version = { bytes: await built, ...demonstrationModel };
     return await publishVersion(version, { modelRegistry, publisher, hubUrl: network.hub });
   } finally {
     provider.destroy();

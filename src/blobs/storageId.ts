@@ -12,7 +12,16 @@ export interface StorageId {
  * Computes the Walrus blob id of some bytes, offline: blake2b256(0x01, u64le(length), Merkle root of the slivers that
  * a network of 1,000 shards would keep). It takes seconds whatever the size, so it runs in a thread of its own.
  */
-export async function storageId(bytes: Uint8Array): Promise<StorageId> {
+export function storageId(bytes: Uint8Array): Promise<StorageId> {
+  const id = known.get(bytes) ?? compute(bytes);
+  known.set(bytes, id);
+  return id;
+}
+
+/** The same bytes are asked about again when a publication is repeated; forgotten with them. */
+const known = new WeakMap<Uint8Array, Promise<StorageId>>();
+
+async function compute(bytes: Uint8Array): Promise<StorageId> {
   const id = await new Promise<Uint8Array>((resolve, reject) => {
     const thread = new Worker(new URL("./storageIdWorker.ts", import.meta.url), { workerData: bytes });
     thread.once("message", resolve).once("error", reject);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
-import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
+import { claimedRequirementsJson, taskPayloadJson } from "#protocol/payment.ts";
 import type { PaymentEnvelope } from "./checks/checkEnvelope.ts";
 import type { TaskPayment } from "./checks/payment.ts";
 
@@ -28,7 +28,7 @@ export function envelopeOf({ x402Version, paymentPayload, paymentRequirements }:
 /** Reads a payment of scheme `task`. @throws OpgError `invalid_body` naming the field */
 export function readPayment({ paymentPayload, paymentRequirements }: PaymentBody): TaskPayment {
   const payload = readPart("paymentPayload.payload", taskPayloadJson, paymentPayload.payload);
-  const requirements = readPart("paymentRequirements", taskRequirementsJson, paymentRequirements);
+  const requirements = readPart("paymentRequirements", claimedRequirementsJson, paymentRequirements);
   return { signature: payload.signature, authorization: payload.permit2Authorization, requirements };
 }
 

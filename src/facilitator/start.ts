@@ -52,7 +52,7 @@ export async function startFacilitator(
   const wallet = config.OPG_FACILITATOR_KEY;
   const logger = createLogger("facilitator", config.OPG_LOG_LEVEL);
   const network = await loadNetwork(config.OPG_NETWORK);
-  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
   const escrow = new TaskEscrowAdapter(network.contracts.taskEscrow, provider);
   await requireRegistered(escrow, wallet.address);
   const store = await openStore(config.DATABASE_URL, logger);

@@ -2,6 +2,7 @@ import { encodePaymentResponseHeader } from "@x402/core/http";
 import type { Context, Hono } from "hono";
 import { hexlify, ZeroAddress } from "ethers";
 import { checkInputs } from "#execution/checkInputs.ts";
+import type { PaidRequest } from "#protocol/checkReceipt.ts";
 import { tensorOrder } from "#execution/inspectModel.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
@@ -26,6 +27,8 @@ interface FittingRequest {
   versionId: string;
   inputs: NamedTensors;
   inputDigest: string;
+  /** What a charge and a response digest are computed with. */
+  listing: PaidRequest["listing"];
   /** Price ceiling, atomic units. */
   price: bigint;
 }
@@ -55,7 +58,8 @@ async function fitRequest({ catalog, settings }: Gateway, body: InferRequest): P
   checkInputs(graph.inputs, inputs);
   const inputDigest = tensorsDigest(tensorOrder(graph.inputs), inputs);
   const price = meterCharge(version.meter, tensorBytes(inputs), BigInt(settings.maxOutputBytes));
-  return { body, versionId: version.versionId, inputs, inputDigest, price };
+  const listing = { meter: version.meter, outputs: [...graph.outputs] };
+  return { body, versionId: version.versionId, inputs, inputDigest, listing, price };
 }
 
 async function offerTask(context: Context, gateway: Gateway, fitting: FittingRequest): Promise<Response> {
@@ -82,12 +86,12 @@ async function runPaidTask(
   fitting: FittingRequest,
   header: string,
 ): Promise<Response> {
-  const { body, versionId, inputs, inputDigest, price } = fitting;
+  const { body, versionId, inputs, inputDigest, listing, price } = fitting;
   const payment = readPayment(header, caip2(gateway.network));
   const { salt } = payment.accepted.extra;
   const request = requestDigest(salt, versionId, inputDigest);
   checkPayment(gateway, payment, { versionId, request, salt: body.salt, price });
-  const answer = await runner.run(payment, inputs);
+  const answer = await runner.run(payment, { inputs, listing });
   if (answer === undefined) return offerAnotherNode(context, gateway, payment, price);
   return sendAnswer(context, gateway, answer);
 }

@@ -48,7 +48,7 @@ export async function startGateway(
   if (network.facilitators.length === 0) {
     throw new OpgError("configuration", "The network names no facilitator; add one to facilitators in network.json.");
   }
-  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
   const settings = {
     taskSeconds: config.OPG_TASK_SECONDS,
     executionSeconds: config.OPG_EXECUTION_SECONDS,

@@ -1,10 +1,12 @@
 import { OpgError } from "#protocol/errors.ts";
-import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
+import { checkReceipt, type PaidRequest } from "#protocol/checkReceipt.ts";
+import { type InferAnswerJson, inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { answeredTaskJson, type ReleasedRequestJson, releasedTaskJson } from "#protocol/messages.ts";
 import { domainIn } from "#protocol/network.ts";
 import { resultToJson } from "#protocol/result.ts";
+import type { PaymentPayload, PaymentRequirements } from "@x402/core/types";
 import { type SignedRelease, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
-import { type NamedTensors, tensorsToJson } from "#protocol/tensors.ts";
+import { tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
 import { httpCall } from "#service/httpCall.ts";
 import type { Gateway } from "./gateway.ts";
 import type { ServingNode } from "./nodeDirectory.ts";
@@ -20,10 +22,17 @@ const payersErrors = new Set([
   "rate_limited",
 ]);
 
+/** Tasks that a node is given at a time; verifiers repeat those of every node, and their queues are short too. */
+const MAX_TASKS_PER_NODE = 6;
+
+/** What is asked for, as far as its answer is checked with it. */
+export type AskedRequest = Pick<PaidRequest, "inputs" | "listing">;
+
 /** Runs paid tasks: the facilitator locks and releases, the node computes. The same payment at the same time runs once. */
 export class TaskRunner {
   readonly #gateway: Gateway;
   readonly #running = new Map<string, Promise<InferAnswerJson | undefined>>();
+  readonly #tasksOf = new Map<string, number>();
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
@@ -35,43 +44,72 @@ export class TaskRunner {
    * @returns nothing when the payment's node takes no tasks any more; then nothing was locked
    * @throws OpgError the facilitator's, before anything is locked; after that one that says when the payer is refunded
    */
-  run(payment: SentPayment, inputs: NamedTensors): Promise<InferAnswerJson | undefined> {
+  run(payment: SentPayment, asked: AskedRequest): Promise<InferAnswerJson | undefined> {
     const taskId = taskIdOf(payment.authorization.witness, domainIn(this.#gateway.network, "taskEscrow"));
     // A task's id becomes public; who knows only that must not get another's answer.
     const key = `${taskId}:${payment.signature}`;
     const running = this.#running.get(key);
     if (running) return running;
-    const run = this.#run(taskId, payment, inputs).finally(() => this.#running.delete(key));
+    const run = this.#run(taskId, payment, asked).finally(() => this.#running.delete(key));
     this.#running.set(key, run);
     return run;
   }
 
-  async #run(taskId: string, payment: SentPayment, inputs: NamedTensors): Promise<InferAnswerJson | undefined> {
+  async #run(taskId: string, payment: SentPayment, asked: AskedRequest): Promise<InferAnswerJson | undefined> {
     const { nodes, logger } = this.#gateway;
     const { witness: task } = payment.authorization;
     const node = await nodes.findServing(task.node, task.model);
     if (!node) return undefined;
-    const release = await this.#release(payment);
-    logger.info({ taskId, node: task.node }, "task released");
+    this.#take(task.node);
     try {
-      return await this.#compute(node, {
-        task: taskToJson(task),
-        release,
-        salt: payment.accepted.extra.salt,
-        inputs: tensorsToJson(inputs),
+      const release = await this.#release(payment);
+      logger.info({ taskId, node: task.node }, "task released");
+      return await this.#answer(node, release, payment, asked).catch((cause: unknown) => {
+        throw this.#refunded(taskId, task, cause);
       });
-    } catch (cause) {
-      throw this.#refunded(taskId, task, cause);
+    } finally {
+      this.#tasksOf.set(task.node, (this.#tasksOf.get(task.node) ?? 1) - 1);
     }
+  }
+
+  /** Before the money is locked: a task that has to wait too long would be refunded, and the node would work unpaid. */
+  #take(node: string): void {
+    const tasks = this.#tasksOf.get(node) ?? 0;
+    if (tasks >= MAX_TASKS_PER_NODE) {
+      throw new OpgError("rate_limited", `Node ${node} has ${tasks} tasks already; ask for a new offer in a moment.`, {
+        node,
+      });
+    }
+    this.#tasksOf.set(node, tasks + 1);
+  }
+
+  /** A node's answer is passed on only if its receipt holds: its host could send anything. */
+  async #answer(
+    node: ServingNode,
+    release: SignedRelease,
+    { authorization, accepted }: SentPayment,
+    { inputs, listing }: AskedRequest,
+  ): Promise<InferAnswerJson> {
+    const { salt } = accepted.extra;
+    const task = taskToJson(authorization.witness);
+    const answer = await this.#compute(node, { task, release, salt, inputs: tensorsToJson(inputs) });
+    const paid = { network: this.#gateway.network, listing, salt, inputs, authorization };
+    checkReceipt(inferAnswerJson.parse(answer), tensorsFromJson(answer.outputs), paid);
+    return answer;
   }
 
   async #release(payment: SentPayment): Promise<SignedRelease> {
     const { accepted, authorization, payload } = payment;
     const offered = { task: authorization.witness, salt: accepted.extra.salt, withTypedData: false };
+    const requirements = requirementsOf(this.#gateway, offered);
     const { release } = await httpCall({
       method: "POST",
       url: new URL("/tasks", facilitatorOf(this.#gateway).url).href,
-      body: { x402Version: 2, paymentPayload: payload, paymentRequirements: requirementsOf(this.#gateway, offered) },
+      body: {
+        x402Version: 2,
+        paymentPayload: { ...payload, accepted: withoutSalt(payload.accepted) } satisfies PaymentPayload,
+        paymentRequirements: withoutSalt(requirements),
+      },
       answer: releasedTaskJson,
       timeoutSeconds: this.#gateway.settings.releaseSeconds,
       unavailable: "facilitator_unavailable",
@@ -116,4 +154,10 @@ export class TaskRunner {
     const reason = cause.message.replace(/\.$/, "");
     return new OpgError(code, `Task ${taskId} has no answer (${reason}); ${when}.`, { taskId, refundAfter }, { cause });
   }
+}
+
+/** With the salt the facilitator could try out what was asked: it gets digests only. */
+function withoutSalt(requirements: PaymentRequirements): PaymentRequirements {
+  const { extra } = requirements;
+  return { ...requirements, extra: Object.fromEntries(Object.entries(extra).filter(([name]) => name !== "salt")) };
 }

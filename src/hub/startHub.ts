@@ -32,7 +32,7 @@ export async function startHub(environment: Readonly<Record<string, string | und
   const config = readConfig(hubVariables, environment);
   const network = await loadNetwork(config.OPG_NETWORK);
   const logger = createLogger("hub", config.OPG_LOG_LEVEL);
-  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
   const maxBlobBytes = config.OPG_MAX_BLOB_BYTES;
   const blobs = await HubBlobs.open(config.OPG_STATE, maxBlobBytes);
   const modelRegistry = new ModelRegistryAdapter(network.contracts.modelRegistry, provider, network.deploymentBlock);

@@ -1,6 +1,6 @@
 import type { Blobs } from "#blobs/blobs.ts";
 import type { ModelRegistryAdapter, PublishedVersion } from "#chain/modelRegistry.ts";
-import { inspectModel } from "#execution/inspectModel.ts";
+import { inspectModel, type Model } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { onnxFormat } from "#protocol/model.ts";
@@ -10,6 +10,8 @@ import type { VersionedModel } from "./enclave/enclave.ts";
 
 const FIRST_RETRY_SECONDS = 1;
 const LONGEST_RETRY_SECONDS = 30;
+const MAX_HELD_BYTES = 2 * 1024 ** 3;
+const MAX_VERSIONS = 1_000;
 
 /** What the watch works with. */
 export interface RunnableModelsDependencies {
@@ -82,7 +84,8 @@ export class RunnableModels {
     const { versionId, contentDigest, name, label } = version;
     const { blobs, logger } = this.#dependencies;
     try {
-      const model = inspectModel(await blobs.get(contentDigest));
+      const model = this.#held().get(contentDigest) ?? inspectModel(await blobs.get(contentDigest));
+      this.#requireRoom(model);
       this.#ready.set(versionId, { version, model });
       this.#failures.delete(versionId);
       logger.info({ versionId, digest: contentDigest, model: name, version: label }, "model ready");
@@ -95,6 +98,19 @@ export class RunnableModels {
       );
       this.#failures.set(versionId, failure);
     }
+  }
+
+  /** Models in memory by their digest: versions that differ in their price alone share one. */
+  #held(): Map<string, Model> {
+    return new Map([...this.#ready.values()].map(({ model }) => [model.digest, model]));
+  }
+
+  /** Anyone may publish, so what is loaded on their word has a limit. */
+  #requireRoom(model: Model): void {
+    const held = this.#held().set(model.digest, model);
+    const bytes = [...held.values()].reduce((sum, { bytes: { length } }) => sum + length, 0);
+    if (bytes <= MAX_HELD_BYTES && this.#ready.size < MAX_VERSIONS) return;
+    throw new OpgError("node_unavailable", "This node holds as many models as it can; choose another node.", { bytes });
   }
 
   #failed(versionId: string, thrown: unknown): Failure {

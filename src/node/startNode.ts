@@ -66,7 +66,7 @@ export async function startNode(
   const config = readConfig(nodeVariables, environment);
   const network = await loadNetwork(config.OPG_NETWORK);
   const logger = createLogger("node", config.OPG_LOG_LEVEL);
-  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
   const ownExecutor = executor ?? (await createExecutor());
   const enclave = await startEnclave(config, network, ownExecutor, clock);
   const contracts = contractsOf(network, provider);

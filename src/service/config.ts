@@ -12,6 +12,8 @@ export const privateKey = z
 export const daemonVariables = {
   /** Path or URL of the network's `network.json`. */
   OPG_NETWORK: z.string().min(1),
+  /** JSON-RPC of the chain, where not the public one of `network.json` is to be used: it may hold an access key. */
+  OPG_RPC_URL: z.url().optional(),
   OPG_HOST: z.string().default("127.0.0.1"),
   OPG_PORT: z.coerce.number().int().min(0).max(65_535),
   OPG_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),

@@ -31,6 +31,7 @@ export interface FacilitatorSchema {
     resultHash: string;
     verifier: string;
     agrees: boolean;
+    epoch: bigint;
     result: Json;
     verdict: Json;
   };
@@ -90,9 +91,10 @@ async function createVerdicts(db: Db): Promise<void> {
     .addColumn("resultHash", "text", (column) => column.notNull())
     .addColumn("verifier", "text", (column) => column.notNull())
     .addColumn("agrees", "boolean", (column) => column.notNull())
+    .addColumn("epoch", "bigint", (column) => column.notNull())
     .addColumn("result", "jsonb", (column) => column.notNull())
     .addColumn("verdict", "jsonb", (column) => column.notNull())
-    .addPrimaryKeyConstraint("verdicts_once", ["taskId", "resultHash", "verifier"])
+    .addPrimaryKeyConstraint("verdicts_once", ["taskId", "resultHash", "verifier", "agrees", "epoch"])
     .execute();
 }
 

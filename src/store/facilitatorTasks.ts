@@ -144,8 +144,15 @@ async function advance(
   if (current?.state !== state) throw illegalTransition(taskId, current?.state, state);
 }
 
+/** Until the end of the transaction nobody else decides on this task. @returns where it stands */
+export async function lockTask(trx: Transaction<FacilitatorSchema>, taskId: string): Promise<TaskState | undefined> {
+  const row = await trx.selectFrom("tasks").select("state").where("taskId", "=", taskId).forUpdate().executeTakeFirst();
+  return row?.state;
+}
+
 async function reject(db: Db, taskId: string, rejection: ErrorBody): Promise<void> {
   await db.transaction().execute(async (trx) => {
+    await lockTask(trx, taskId);
     const opening = await trx
       .selectFrom("transactions")
       .select("hash")
@@ -158,13 +165,15 @@ async function reject(db: Db, taskId: string, rejection: ErrorBody): Promise<voi
   });
 }
 
+/** A verifier that says both, or says it again in the next epoch, is kept with all of it: no word displaces another. */
 async function addVerdict(db: Db, result: Result, verdict: SignedVerdict): Promise<void> {
   const { resultHash, verifier, agrees } = verdict;
+  const epoch = BigInt(verdict.epoch);
   const text = { result: JSON.stringify(resultToJson(result)), verdict: JSON.stringify(verdict) };
   await db
     .insertInto("verdicts")
-    .values({ taskId: result.taskId, resultHash, verifier, agrees, ...text })
-    .onConflict((conflict) => conflict.columns(["taskId", "resultHash", "verifier"]).doNothing())
+    .values({ taskId: result.taskId, resultHash, verifier, agrees, epoch, ...text })
+    .onConflict((conflict) => conflict.columns(["taskId", "resultHash", "verifier", "agrees", "epoch"]).doNothing())
     .execute();
 }
 

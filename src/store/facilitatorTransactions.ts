@@ -1,6 +1,8 @@
 import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
 import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+import { lockTask } from "./facilitatorTasks.ts";
+import { illegalTransition } from "./taskTransitions.ts";
 
 /** A transaction of the outbox. */
 export type StoredTransaction = Readonly<Selectable<FacilitatorSchema["transactions"]>>;
@@ -75,6 +77,9 @@ async function record(
     .where("status", "in", ["sent", "included"])
     .executeTakeFirst();
   if (earlier) return earlier;
+  const state = await lockTask(trx, taskId);
+  // Somebody rejected the claim meanwhile: money locked now would have nobody to release it.
+  if (purpose === "open" && state !== "claimed") throw illegalTransition(taskId, state, "released");
   const last = await trx
     .selectFrom("transactions")
     .select("nonce")

@@ -26,7 +26,7 @@ export function chosenNetwork(hre: HardhatRuntimeEnvironment): string | undefine
 /** The network that `--network` names, or the running local one. @throws OpgError `configuration`, `chain_unavailable` */
 export async function openNetwork(hre: HardhatRuntimeEnvironment) {
   const network = await loadNetwork(process.env["OPG_NETWORK"] ?? networkFile(hre.globalOptions.network));
-  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const provider = await connectChain(process.env["OPG_RPC_URL"] ?? network.rpcUrl, network.chainId);
   const { opg, taskEscrow, settlement, nodeRegistry, modelRegistry, verifierSet } = network.contracts;
   return {
     network,

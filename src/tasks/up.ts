@@ -7,6 +7,7 @@ import { parametersOf } from "#deploy/parameters.ts";
 import { readRecord } from "#deploy/records.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { OpgError } from "#protocol/errors.ts";
+import type { Network } from "#protocol/network.ts";
 import { daemonOptions, type DaemonName } from "#scripts/network/daemons.ts";
 import { describeNetwork } from "#scripts/network/describeNetwork.ts";
 import { networkFile, statePlaces, usualPorts } from "#scripts/network/places.ts";
@@ -25,22 +26,23 @@ export default plainTask<{ roles: string; host: string }>(async (options, hre) =
   if (!/^https?:/.test(location) && !existsSync(location)) await describe(hre, location, options.host);
   const network = await loadNetwork(location);
   const places = statePlaces(join(dirname(networkFile(hre.globalOptions.network)), "up"));
-  const needsDatabase = wanted.includes("facilitator") || wanted.includes("verifier");
-  const database = needsDatabase ? await openDatabase(places) : undefined;
+  const withDatabase = wanted.filter((role) => role === "facilitator" || role === "verifier").length;
+  const database = withDatabase > 0 ? await openDatabase(places, withDatabase) : undefined;
   const setting = {
     ...{
       host: options.host,
       ports: usualPorts,
       places,
       network: location,
-      localKeys: network.chainId === LOCAL_CHAIN_ID,
+      localKeys: isOnThisMachine(network),
     },
+    env: Object.fromEntries(wanted.map((role) => [daemonOf(role), ownKeys()])),
     databaseUrl: (name: string) => database?.urlFor(name) ?? Promise.resolve(""),
   };
   const daemons = [];
   try {
     for (const role of wanted) {
-      const name = (role === "node" || role === "verifier" ? `${role}-1` : role) as DaemonName;
+      const name = daemonOf(role);
       const daemon = await startProcess(await daemonOptions(name, setting));
       print(`${name} listens at ${daemon.url}, logs to ${places.log(name)}`);
       daemons.push(daemon);
@@ -51,6 +53,21 @@ export default plainTask<{ roles: string; host: string }>(async (options, hre) =
     await database?.stop();
   }
 });
+
+function daemonOf(role: (typeof roles)[number]): DaemonName {
+  return role === "node" || role === "verifier" ? `${role}-1` : role;
+}
+
+/** Only there are the public keys lent: on another machine they are in use already, with records of what they signed. */
+function isOnThisMachine({ chainId, rpcUrl }: Network): boolean {
+  return chainId === LOCAL_CHAIN_ID && ["127.0.0.1", "localhost", "[::1]"].includes(new URL(rpcUrl).hostname);
+}
+
+/** Keys in the environment come before those that a local network would lend. */
+function ownKeys(): Record<string, string> {
+  const names = ["OPG_FACILITATOR_KEY", "OPG_VERIFIER_KEY", "OPG_OPERATOR_KEY", "OPG_DEVELOPMENT_ROOT_KEY"];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
 
 function readRoles(text: string): (typeof roles)[number][] {
   const wanted = text.split(",").map((role) => role.trim());
@@ -73,7 +90,13 @@ async function describe(hre: HardhatRuntimeEnvironment, file: string, host: stri
       );
     }
     const parameters = parametersOf(networkName, developmentMeasurement(profileDigest));
-    const rpcUrl = await networkConfig.url.getUrl();
+    const rpcUrl = process.env["OPG_PUBLIC_RPC_URL"];
+    if (rpcUrl === undefined) {
+      throw new OpgError(
+        "configuration",
+        "OPG_PUBLIC_RPC_URL is not set; give the chain's public JSON-RPC, which the network's description shows to everyone. A private one goes into OPG_RPC_URL.",
+      );
+    }
     const network = describeNetwork({ name: networkName, rpcUrl, deployed, parameters, host, ports: usualPorts });
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, `${JSON.stringify(network, undefined, 2)}\n`);
@@ -83,8 +106,14 @@ async function describe(hre: HardhatRuntimeEnvironment, file: string, host: stri
 }
 
 /** A server that DATABASE_URL names, or an embedded one. */
-async function openDatabase(places: ReturnType<typeof statePlaces>) {
+async function openDatabase(places: ReturnType<typeof statePlaces>, daemons: number) {
   const url = process.env["DATABASE_URL"];
+  if (url !== undefined && daemons > 1) {
+    throw new OpgError(
+      "configuration",
+      "DATABASE_URL names one database, but facilitator and verifier need one each; start them one by one.",
+    );
+  }
   if (url !== undefined) return { urlFor: () => Promise.resolve(url), stop: () => Promise.resolve() };
   return startDatabase({ folder: places.database, port: usualPorts.database, logFile: places.log("database") });
 }

@@ -32,7 +32,7 @@ export class CountsDuty {
    * Signs proposed counts that the own records bear out.
    *
    * @throws OpgError `counts_refused`: the epoch is not over, this verifier is no member, its records say otherwise, or
-   * it has signed another division of this epoch
+   * it has signed another division of this epoch already
    */
   async sign(proposed: EpochCounts): Promise<string> {
     const { wallet, endedEpochs, store } = this.#dependencies;
@@ -40,7 +40,7 @@ export class CountsDuty {
     const ended = await endedEpochs.get(epoch);
     if (!ended) throw refused(epoch, "The epoch is not over; ask again when its time of grace is.");
     if (!ended.members.includes(wallet.address)) throw refused(epoch, "This verifier was no member of that epoch.");
-    const check = checkCounts(proposed, await this.#seen(ended), wallet.address, ended.settledResults.length);
+    const check = checkCounts(proposed, await this.#seen(ended));
     if (!check.ok) throw refused(epoch, check.problem);
     const recorded = await store.recordSignedCounts(proposed);
     if (!areSameCounts(recorded, proposed))

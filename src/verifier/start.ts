@@ -38,7 +38,7 @@ export async function startVerifier(
   const config = readConfig(verifierVariables, environment);
   const logger = createLogger("verifier", config.OPG_LOG_LEVEL);
   const network = await loadNetwork(config.OPG_NETWORK);
-  const provider = await connectChain(network.rpcUrl, network.chainId);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
   const store = parts.store ?? (await openVerifierStore(config.DATABASE_URL, logger));
   const executor = parts.executor ?? (await createExecutor());
   const folder = new FolderBlobs(join(config.OPG_STATE, "blobs"));

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { id, Wallet } from "ethers";
-import type { OpgError } from "#protocol/errors.ts";
+import { OpgError } from "#protocol/errors.ts";
 import type { Result } from "#protocol/result.ts";
 import { policies, type SignedRelease, type Task, type TaskState, taskStates } from "#protocol/task.ts";
 import { createLogger } from "#service/logger.ts";
@@ -182,8 +182,22 @@ describe("the facilitator's store", function () {
       const before = await store.findTask(claim.taskId);
       await enter.certified(claim);
       expect(await store.findTask(claim.taskId)).to.deep.equal(before);
+    });
+
+    it("keeps an agreement of a verifier who has refused before: no word displaces another", async () => {
+      const claim = await bring("released");
       await store.recordRefusal(resultOf(claim), verdictOf(claim, false));
-      expect(await store.findTask(claim.taskId)).to.deep.equal(before);
+      await store.recordRefusal(resultOf(claim), verdictOf(claim, false));
+      await enter.certified(claim);
+      const stored = await store.findTask(claim.taskId);
+      expect(stored?.verdicts.map(({ agrees }) => agrees)).to.have.members([true, false]);
+    });
+
+    it("locks no money for a claim that was rejected meanwhile", async () => {
+      const claim = await bring("rejected");
+      const refusal = await store.recordTransaction(request(claim), signed).catch((error: unknown) => error);
+      expect(refusal).to.be.instanceOf(OpgError);
+      expect((await store.findTask(claim.taskId))?.transactions).to.deep.equal([]);
     });
 
     it("finds tasks by state and by deadline, the earliest first", async () => {

@@ -1,12 +1,12 @@
 import type { PaymentFacts as ChainFacts } from "#chain/chainFacts.ts";
 import type { TaskLock } from "#chain/taskEscrow.ts";
-import type { TaskAuthorization, TaskRequirements } from "#protocol/payment.ts";
+import type { TaskAuthorization, ClaimedRequirements } from "#protocol/payment.ts";
 
 /** A payment of scheme `task` as it was sent, read but not checked. */
 export interface TaskPayment {
   signature: string;
   authorization: TaskAuthorization;
-  requirements: TaskRequirements;
+  requirements: ClaimedRequirements;
 }
 
 /** What this facilitator takes payments for. */

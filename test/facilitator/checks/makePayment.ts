@@ -1,6 +1,11 @@
 import { id, Wallet } from "ethers";
 import type { PaymentFacts, PaymentTerms, TaskPayment } from "#facilitator/checks/payment.ts";
-import { authorizationOf, paymentTypedData, type TaskAuthorization, type TaskRequirements } from "#protocol/payment.ts";
+import {
+  authorizationOf,
+  paymentTypedData,
+  type TaskAuthorization,
+  type ClaimedRequirements,
+} from "#protocol/payment.ts";
 import { policies, type Task } from "#protocol/task.ts";
 
 /** The moment of every check below, seconds since 1970. */
@@ -39,7 +44,7 @@ export const facts: PaymentFacts = {
 export interface PaymentChanges {
   task?: Partial<Task>;
   authorization?: Partial<TaskAuthorization>;
-  requirements?: Partial<TaskRequirements>;
+  requirements?: Partial<ClaimedRequirements>;
   /** Chain id that is signed for. */
   chainId?: bigint;
 }
@@ -60,14 +65,14 @@ export async function makePayment(changes: PaymentChanges = {}): Promise<TaskPay
   const authorization = { ...authorizationOf(task, terms), ...changes.authorization };
   const { domain, types, value } = paymentTypedData(authorization, changes.chainId ?? terms.chainId);
   const { taskEscrow, token, facilitator, settleWindowSeconds, network } = terms;
-  const requirements: TaskRequirements = {
+  const requirements: ClaimedRequirements = {
     scheme: "task",
     network,
     amount: 1000n,
     asset: token,
     payTo: taskEscrow,
     maxTimeoutSeconds: 300,
-    extra: { task, salt: id("salt"), facilitator, settleWindowSeconds },
+    extra: { task, facilitator, settleWindowSeconds },
     ...changes.requirements,
   };
   return { signature: await payer.signTypedData(domain, types, value), authorization, requirements };

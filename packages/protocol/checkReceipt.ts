@@ -1,19 +1,20 @@
-import { OpgError } from "../protocol/errors.ts";
-import type { InferAnswer, Receipt } from "../protocol/inferAnswer.ts";
-import { meterCharge } from "../protocol/meter.ts";
-import type { ModelListing } from "../protocol/model.ts";
-import { domainIn, type Network } from "../protocol/network.ts";
-import { paymentDigestOf, type TaskAuthorization } from "../protocol/payment.ts";
-import { responseDigest, resultHashOf, resultTypedData } from "../protocol/result.ts";
-import { releaseTypedData, type Task, taskIdOf } from "../protocol/task.ts";
-import { type NamedTensors, tensorBytes, tensorsDigest } from "../protocol/tensors.ts";
-import { isSignedBy } from "../protocol/signedDocument.ts";
-import { type SignedVerdict, verdictTypedData } from "../protocol/verdict.ts";
+import { OpgError } from "./errors.ts";
+import type { InferAnswer, Receipt } from "./inferAnswer.ts";
+import { meterCharge } from "./meter.ts";
+import type { ModelListing } from "./model.ts";
+import { domainIn, type Network } from "./network.ts";
+import { paymentDigestOf, type TaskAuthorization } from "./payment.ts";
+import { responseDigest, resultHashOf, resultTypedData } from "./result.ts";
+import { releaseTypedData, type Task, taskIdOf } from "./task.ts";
+import { type NamedTensors, tensorBytes, tensorsDigest } from "./tensors.ts";
+import { isSignedBy } from "./signedDocument.ts";
+import { type SignedVerdict, verdictTypedData } from "./verdict.ts";
 
-/** What the client knows by itself about the answer that it paid for. */
+/** What the payer, or a gateway in between, knows by itself about the answer that was paid for. */
 export interface PaidRequest {
   network: Network;
-  listing: ModelListing;
+  /** Price, and outputs in the order of the graph. */
+  listing: Pick<ModelListing, "meter" | "outputs">;
   salt: string;
   inputs: NamedTensors;
   authorization: TaskAuthorization;
@@ -92,6 +93,6 @@ function isCertified({ result, verdicts }: Receipt, task: Task, network: Network
 
 function require(holds: boolean, part: string, taskId: string): void {
   if (holds) return;
-  const message = `The receipt does not hold ("${part}"): do not use the outputs, and look at the task's trail before you pay this gateway again.`;
+  const message = `The receipt does not hold ("${part}"): do not use the outputs, and look at the task's trail before you pay here again.`;
   throw new OpgError("invalid_receipt", message, { part, taskId });
 }
