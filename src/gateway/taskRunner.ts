@@ -1,10 +1,10 @@
-import { OpgError } from "#protocol/errors.ts";
+import type { PaymentPayload, PaymentRequirements } from "@x402/core/types";
 import { checkReceipt, type PaidRequest } from "#protocol/checkReceipt.ts";
+import { OpgError } from "#protocol/errors.ts";
 import { type InferAnswerJson, inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { answeredTaskJson, type ReleasedRequestJson, releasedTaskJson } from "#protocol/messages.ts";
 import { domainIn } from "#protocol/network.ts";
 import { resultToJson } from "#protocol/result.ts";
-import type { PaymentPayload, PaymentRequirements } from "@x402/core/types";
 import { type SignedRelease, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
 import { tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
 import { httpCall } from "#service/httpCall.ts";

@@ -1,38 +1,54 @@
-import { hexlify } from "ethers";
+import { computeHmac, concat, dataSlice, hexlify, toBeHex } from "ethers";
 import type { Clock } from "#service/clock.ts";
 
 /** How long a node has to answer. */
 export const CHALLENGE_SECONDS = 300;
-/** Beyond these the oldest is forgotten. */
-export const MAX_CHALLENGES = 1000;
 
-/** Challenges given out and not answered yet; in memory only, a restarted verifier gives out new ones. */
+const EXPIRY_BYTES = 4;
+/** Expiry and randomness; the other half authenticates both, and the node. */
+const HEAD_BYTES = 16;
+
+/**
+ * Challenges for admissions. A challenge carries its own expiry under the verifier's secret, so that none is kept until it
+ * comes back: whoever asks for thousands crowds out nobody's. A restarted verifier has another secret and gives out new
+ * ones.
+ */
 export class Challenges {
   readonly #clock: Clock;
   readonly #randomBytes: () => Uint8Array;
-  /** By challenge, the oldest first. */
-  readonly #open = new Map<string, { node: string; expiresAt: number }>();
+  readonly #secret: Uint8Array;
+  /** Challenges that came back, with their expiry: each counts once. */
+  readonly #used = new Map<string, number>();
 
   /** @param randomBytes - 32 unpredictable bytes, each time others */
   constructor(clock: Clock, randomBytes: () => Uint8Array) {
     this.#clock = clock;
     this.#randomBytes = randomBytes;
+    this.#secret = randomBytes();
   }
 
-  /** A fresh challenge for a node. */
+  /** A fresh challenge for a node: expiry, random bytes, and a keyed hash over them and the node. */
   give(node: string): string {
-    const challenge = hexlify(this.#randomBytes());
-    this.#open.set(challenge, { node, expiresAt: this.#clock() + CHALLENGE_SECONDS });
-    const [oldest] = this.#open.keys();
-    if (this.#open.size > MAX_CHALLENGES && oldest !== undefined) this.#open.delete(oldest);
-    return challenge;
+    const expiry = toBeHex(this.#clock() + CHALLENGE_SECONDS, EXPIRY_BYTES);
+    const random = dataSlice(hexlify(this.#randomBytes()), HEAD_BYTES + EXPIRY_BYTES);
+    return this.#seal(node, concat([expiry, random]));
   }
 
   /** Takes back the challenges among these that were given to the node; each counts once. @returns whether one was in time */
   take(node: string, challenges: readonly string[]): boolean {
-    const given = challenges.filter((challenge) => this.#open.get(challenge)?.node === node);
-    const inTime = given.filter((challenge) => (this.#open.get(challenge)?.expiresAt ?? 0) >= this.#clock());
-    given.forEach((challenge) => this.#open.delete(challenge));
-    return inTime.length > 0;
+    const now = this.#clock();
+    for (const [challenge, expiresAt] of this.#used) if (expiresAt < now) this.#used.delete(challenge);
+    const given = challenges.filter((challenge) => challenge === this.#seal(node, dataSlice(challenge, 0, HEAD_BYTES)));
+    const fresh = given.filter((challenge) => expiryOf(challenge) >= now && !this.#used.has(challenge));
+    for (const challenge of fresh) this.#used.set(challenge, expiryOf(challenge));
+    return fresh.length > 0;
   }
+
+  #seal(node: string, head: string): string {
+    return concat([head, dataSlice(computeHmac("sha256", this.#secret, concat([node, head])), 0, HEAD_BYTES)]);
+  }
+}
+
+function expiryOf(challenge: string): number {
+  return Number(dataSlice(challenge, 0, EXPIRY_BYTES));
 }

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { getBytes, id, toBeHex, zeroPadValue } from "ethers";
-import { CHALLENGE_SECONDS, Challenges, MAX_CHALLENGES } from "#verifier/challenges.ts";
+import { CHALLENGE_SECONDS, Challenges } from "#verifier/challenges.ts";
 
 const [node, other] = [id("node"), id("other")];
 
@@ -30,10 +30,21 @@ describe("Challenges", () => {
     expect(challenges.take(node, [late])).to.equal(false);
   });
 
-  it("forgets the oldest when there are too many", () => {
-    const all = Array.from({ length: MAX_CHALLENGES + 1 }, () => challenges.give(node));
-    expect(challenges.take(node, all.slice(0, 1))).to.equal(false);
-    expect(challenges.take(node, all.slice(1, 2))).to.equal(true);
-    expect(challenges.take(node, all.slice(-1))).to.equal(true);
+  it("lets nobody crowd out a node's challenge by asking for thousands", () => {
+    const challenge = challenges.give(node);
+    const flood = new Set(Array.from({ length: 5_000 }, () => challenges.give(other)));
+    expect(flood.size).to.equal(5_000);
+    expect(challenges.take(node, [challenge])).to.equal(true);
+  });
+
+  it("takes no challenge that was made up, or whose expiry was moved", () => {
+    const challenge = challenges.give(node);
+    const later = `0xffffffff${challenge.slice(10)}`;
+    expect(challenges.take(node, [id("made up"), later])).to.equal(false);
+    const another = new Challenges(
+      () => now,
+      () => getBytes(id("another verifier's secret")),
+    );
+    expect(another.take(node, [challenge])).to.equal(false);
   });
 });
