@@ -83,9 +83,10 @@ export class Trails {
   }
 
   async #eventsOf({ taskId, transactions }: TaskRecord): Promise<TaskEvent[]> {
-    const { network, taskEscrow, settlement } = this.#from;
+    const { network, provider, taskEscrow, settlement } = this.#from;
     const opened = transactions.find(({ purpose }) => purpose === "open")?.blockNumber;
-    const range = { fromBlock: opened ?? network.deploymentBlock };
+    // One end for both: a settlement that comes in between would show in the one and not in the other.
+    const range = { fromBlock: opened ?? network.deploymentBlock, toBlock: await provider.getBlockNumber() };
     const [locks, splits] = await Promise.all([taskEscrow.eventsOf(taskId, range), settlement.eventsOf(taskId, range)]);
     return [...locks, ...splits];
   }
