@@ -20,6 +20,7 @@ import {
   requireSameChain,
   writeRecord,
 } from "./records.ts";
+import { placeProxies, requireProxies } from "./x402Proxies.ts";
 
 /** Chain id of chains on the own machine; every other chain is public. */
 const LOCAL_CHAIN_ID = 31_337;
@@ -62,16 +63,38 @@ export async function deployNetwork(target: DeployTarget, parameters: NetworkPar
   if (journal !== undefined) await requireSameChain(provider, journal);
 
   const nextBlock = Number(await provider.request({ method: "eth_blockNumber" })) + 1;
-  if (isLocal) await deployPermit2(provider, (await hre.artifacts.readArtifact("Permit2")).bytecode);
-  else await requirePermit2(provider);
+  if (isLocal) await bringForeignContracts(target);
+  else await requireForeignContracts(target);
   const artifacts = new HardhatArtifactResolver(hre.artifacts);
   const contracts = await runModule(target, parameters, { artifacts, journal, isLocal });
   const deploymentBlock =
     journal === undefined ? nextBlock : await blockOfFirstTransaction(provider, journal, artifacts);
 
-  const record = { chainId, deploymentBlock, contracts };
+  const connected = await connectContracts(target, contracts);
+  const facilitators = await entriesOf(connected, parameters);
+  const record = { chainId, deploymentBlock, contracts, facilitators };
   if (recordsFolder !== undefined) writeRecord(recordsFolder, record);
-  return { ...record, connected: await connectContracts(target, contracts) };
+  return { ...record, connected };
+}
+
+/** What stands on every public chain, a local one must be given. */
+async function bringForeignContracts({ hre, connection: { provider } }: DeployTarget): Promise<void> {
+  await deployPermit2(provider, (await hre.artifacts.readArtifact("Permit2")).bytecode);
+  const exact = await hre.artifacts.readArtifact("X402ExactPermit2Proxy");
+  const upto = await hre.artifacts.readArtifact("X402UptoPermit2Proxy");
+  await placeProxies(provider, { exact: exact.deployedBytecode, upto: upto.deployedBytecode });
+}
+
+async function requireForeignContracts({ connection: { provider } }: DeployTarget): Promise<void> {
+  await requirePermit2(provider);
+  await requireProxies(provider);
+}
+
+async function entriesOf(
+  { taskEscrow }: ConnectedContracts,
+  { facilitators }: NetworkParameters,
+): Promise<DeploymentRecord["facilitators"]> {
+  return Promise.all(facilitators.map(async (address) => ({ address, entry: await taskEscrow.entryOf(address) })));
 }
 
 async function runModule(

@@ -31,8 +31,8 @@ export const governedFunctions = {
 } satisfies Record<(typeof governedContracts)[number], FunctionFragment[]>;
 
 /**
- * The whole network. The last transaction names the first facilitators and measurements, gives governance to the
- * timelock and takes every power from the deployer, all of it or nothing.
+ * The whole network. The last transaction names the first facilitators, who have their entries by then, and measurements,
+ * gives governance to the timelock and takes every power from the deployer, all of it or nothing.
  */
 export function networkModule(parameters: NetworkParameters) {
   return buildModule("OpgNetwork", (m) => {
@@ -104,7 +104,10 @@ function handOver(
   const encoded = calls.map(([name, args], index) =>
     m.encodeFunctionCall(accessManager, name, args, { id: `call${index}` }),
   );
-  m.call(accessManager, "multicall", [encoded]);
+  const entries = facilitators.map((facilitator, index) =>
+    m.call(taskEscrow, "createEntry", [facilitator], { id: `createEntry${index}` }),
+  );
+  m.call(accessManager, "multicall", [encoded], { after: entries });
 }
 
 function ascending(addresses: readonly string[]): string[] {

@@ -58,7 +58,8 @@ export function permit2AddressOf(initCodeHash: string): string {
   return getCreate2Address(create2Deployer.address, PERMIT2_SALT, initCodeHash);
 }
 
-async function hasCode(provider: EthereumProvider, address: string): Promise<boolean> {
+/** Whether there is a contract at an address. */
+export async function hasCode(provider: EthereumProvider, address: string): Promise<boolean> {
   return (await provider.request({ method: "eth_getCode", params: [address, "latest"] })) !== "0x";
 }
 

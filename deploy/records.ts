@@ -15,6 +15,8 @@ const deploymentRecordJson = z.strictObject({
   /** The first block that can hold an event of the network. */
   deploymentBlock: z.int().min(0),
   contracts: networkJson.shape.contracts,
+  /** The facilitators that the network began with, and their entries at TaskEscrow. */
+  facilitators: z.array(networkJson.shape.facilitators.element.pick({ address: true, entry: true })),
 });
 
 /** What stands in `addresses/<chainId>.json`. */

@@ -1,5 +1,6 @@
 import { verifyContract, type VerifyContractArgs } from "@nomicfoundation/hardhat-verify/verify";
 import { getVerificationInformation } from "@nomicfoundation/ignition-core";
+import { getCreateAddress } from "ethers";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { PERMIT2 } from "#protocol/payment.ts";
 import type { NetworkParameters } from "./parameters.ts";
@@ -61,7 +62,13 @@ async function contractsOf(
     address: contracts.taskEscrow,
     constructorArgs: [contracts.opg, PERMIT2, contracts.accessManager, maxTaskSeconds, settleWindowSeconds],
   };
-  const found: Contract[] = [taskEscrow];
+  // TaskEscrow's own first creation; every facilitator's entry is a clone of it.
+  const entry: Contract = {
+    contract: "contracts/money/FacilitatorEntry.sol:FacilitatorEntry",
+    address: getCreateAddress({ from: contracts.taskEscrow, nonce: 1 }),
+    constructorArgs: [],
+  };
+  const found: Contract[] = [taskEscrow, entry];
   for await (const information of getVerificationInformation(journalFolder(recordsFolder, chainId))) {
     if (typeof information !== "string") found.push(information);
   }

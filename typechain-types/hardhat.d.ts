@@ -12,71 +12,103 @@ declare module "@nomicfoundation/hardhat-ethers/types" {
   interface HardhatEthersHelpers extends HardhatEthersHelpersBase {
   getContractFactory(name: 'ModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ModelRegistry__factory>
 getContractFactory(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.NodeRegistry__factory>
+getContractFactory(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IFacilitatorEntry__factory>
 getContractFactory(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IModelRegistry__factory>
 getContractFactory(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.INodeRegistry__factory>
 getContractFactory(name: 'ISettlement', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ISettlement__factory>
 getContractFactory(name: 'ITaskEscrow', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ITaskEscrow__factory>
 getContractFactory(name: 'IVerifierSet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IVerifierSet__factory>
+getContractFactory(name: 'IX402ExactPermit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IX402ExactPermit2Proxy__factory>
+getContractFactory(name: 'IX402Permit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IX402Permit2Proxy__factory>
+getContractFactory(name: 'IX402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IX402UptoPermit2Proxy__factory>
 getContractFactory(name: 'ContractWallet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ContractWallet__factory>
 getContractFactory(name: 'FeeToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FeeToken__factory>
 getContractFactory(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.MoneyTypesHarness__factory>
 getContractFactory(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ReentrantToken__factory>
 getContractFactory(name: 'RefusingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.RefusingToken__factory>
+getContractFactory(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FacilitatorEntry__factory>
 getContractFactory(name: 'OPG', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.OPG__factory>
 getContractFactory(name: 'Settlement', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.Settlement__factory>
 getContractFactory(name: 'TaskEscrow', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.TaskEscrow__factory>
 getContractFactory(name: 'VerifierSet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.VerifierSet__factory>
+getContractFactory(name: 'X402ExactPermit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.X402ExactPermit2Proxy__factory>
+getContractFactory(name: 'X402Permit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.X402Permit2Proxy__factory>
+getContractFactory(name: 'X402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.X402UptoPermit2Proxy__factory>
 
   getContractAt(name: 'ModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ModelRegistry>
 getContractAt(name: 'NodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.NodeRegistry>
+getContractAt(name: 'IFacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IFacilitatorEntry>
 getContractAt(name: 'IModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IModelRegistry>
 getContractAt(name: 'INodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.INodeRegistry>
 getContractAt(name: 'ISettlement', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ISettlement>
 getContractAt(name: 'ITaskEscrow', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ITaskEscrow>
 getContractAt(name: 'IVerifierSet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IVerifierSet>
+getContractAt(name: 'IX402ExactPermit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IX402ExactPermit2Proxy>
+getContractAt(name: 'IX402Permit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IX402Permit2Proxy>
+getContractAt(name: 'IX402UptoPermit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IX402UptoPermit2Proxy>
 getContractAt(name: 'ContractWallet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ContractWallet>
 getContractAt(name: 'FeeToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FeeToken>
 getContractAt(name: 'MoneyTypesHarness', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.MoneyTypesHarness>
 getContractAt(name: 'ReentrantToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ReentrantToken>
 getContractAt(name: 'RefusingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.RefusingToken>
+getContractAt(name: 'FacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FacilitatorEntry>
 getContractAt(name: 'OPG', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.OPG>
 getContractAt(name: 'Settlement', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.Settlement>
 getContractAt(name: 'TaskEscrow', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.TaskEscrow>
 getContractAt(name: 'VerifierSet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.VerifierSet>
+getContractAt(name: 'X402ExactPermit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.X402ExactPermit2Proxy>
+getContractAt(name: 'X402Permit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.X402Permit2Proxy>
+getContractAt(name: 'X402UptoPermit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.X402UptoPermit2Proxy>
 
   deployContract(name: 'ModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ModelRegistry>
 deployContract(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.NodeRegistry>
+deployContract(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
 deployContract(name: 'ISettlement', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ISettlement>
 deployContract(name: 'ITaskEscrow', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ITaskEscrow>
 deployContract(name: 'IVerifierSet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IVerifierSet>
+deployContract(name: 'IX402ExactPermit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402ExactPermit2Proxy>
+deployContract(name: 'IX402Permit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402Permit2Proxy>
+deployContract(name: 'IX402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402UptoPermit2Proxy>
 deployContract(name: 'ContractWallet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ContractWallet>
 deployContract(name: 'FeeToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FeeToken>
 deployContract(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
+deployContract(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
 deployContract(name: 'Settlement', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Settlement>
 deployContract(name: 'TaskEscrow', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.TaskEscrow>
 deployContract(name: 'VerifierSet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.VerifierSet>
+deployContract(name: 'X402ExactPermit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.X402ExactPermit2Proxy>
+deployContract(name: 'X402Permit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.X402Permit2Proxy>
+deployContract(name: 'X402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.X402UptoPermit2Proxy>
 
   deployContract(name: 'ModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ModelRegistry>
 deployContract(name: 'NodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.NodeRegistry>
+deployContract(name: 'IFacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
 deployContract(name: 'ISettlement', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ISettlement>
 deployContract(name: 'ITaskEscrow', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ITaskEscrow>
 deployContract(name: 'IVerifierSet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IVerifierSet>
+deployContract(name: 'IX402ExactPermit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402ExactPermit2Proxy>
+deployContract(name: 'IX402Permit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402Permit2Proxy>
+deployContract(name: 'IX402UptoPermit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402UptoPermit2Proxy>
 deployContract(name: 'ContractWallet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ContractWallet>
 deployContract(name: 'FeeToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FeeToken>
 deployContract(name: 'MoneyTypesHarness', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
+deployContract(name: 'FacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
 deployContract(name: 'Settlement', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Settlement>
 deployContract(name: 'TaskEscrow', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.TaskEscrow>
 deployContract(name: 'VerifierSet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.VerifierSet>
+deployContract(name: 'X402ExactPermit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.X402ExactPermit2Proxy>
+deployContract(name: 'X402Permit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.X402Permit2Proxy>
+deployContract(name: 'X402UptoPermit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.X402UptoPermit2Proxy>
 
     // default types
     getContractFactory(

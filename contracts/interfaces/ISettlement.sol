@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Task} from "./ITaskEscrow.sol";
+import {Payment, Task} from "./ITaskEscrow.sol";
 
 /// @notice What the node's enclave signs when it has computed.
 struct Result {
@@ -91,6 +91,20 @@ interface ISettlement {
         Result calldata result,
         bytes calldata nodeSignature,
         Certificate calldata certificate
+    ) external;
+
+    /// @notice Pays for `result` of a `task` that was run without a prior lock: the charge comes straight from the payer, under
+    /// the signature in `payment`. Of an open task the lock is used instead, as by `settle`. Until deadline + settle window;
+    /// a pause does not stop it. Anyone may submit it where the task is what the payer signed; under x402's `upto` only a
+    /// signer of the entry that the payer named.
+    /// @custom:warning Payers with code are refused: open their tasks first. A payer without code can still use up the nonce or
+    /// move the tokens away before; who releases a task without a lock bears that.
+    function capture(
+        Task calldata task,
+        Result calldata result,
+        bytes calldata nodeSignature,
+        Certificate calldata certificate,
+        Payment calldata payment
     ) external;
 
     /// @notice Refunds the open `task` at once, under a certificate that refuses `result`. Anyone may submit it.

@@ -13,12 +13,24 @@ struct Task {
     uint256 nonce;
 }
 
+/// @notice What a payer signed for a task: with the task itself as the witness, or by x402's `upto`.
+struct Payment {
+    /// @dev Whose entry the `upto` authorization names; zero where the task is the witness.
+    address facilitator;
+    /// @dev As in x402's witness, seconds since 1970; not read where the task is the witness.
+    uint256 validAfter;
+    bytes signature;
+}
+
 /// @title Custody of what tasks are paid with
 /// @notice Holds one immutable token. Locks the ceiling of a task under the payer's Permit2 signature, lets `SETTLEMENT`
-/// take the charge once, gives back the rest to where it came from, and keeps earnings until they are pulled.
+/// take the charge once, from the lock or straight from the payer, gives back the rest to where it came from, and keeps
+/// earnings until they are pulled.
 /// @dev `taskId` is the EIP-712 digest of the task in this contract's domain ("OPG TaskEscrow", version "1").
 /// @custom:warning The token is assumed to move exactly the amount that is asked for; a transfer that brings less reverts.
 /// A payer or recipient whom the token itself refuses to pay (a blocklist) can hold up their own money only.
+/// @custom:warning An `upto` authorization fixes payer, token, ceiling, nonce and deadline, and the facilitator who may use it.
+/// Node, model and request are that facilitator's choice: the payer trusts it with them.
 interface ITaskEscrow {
     enum Status {
         None,
@@ -42,7 +54,8 @@ interface ITaskEscrow {
         uint128 maxAmount,
         uint40 deadline
     );
-    /// @notice The task ended with a charge: `nodeAmount` of it was credited to `payout`, `refund` went back to the payer.
+    /// @notice The task ended with a charge: `nodeAmount` of it was credited to `payout`, `refund` went back to the payer. A
+    /// captured task had no lock, so nothing goes back.
     event TaskCharged(
         bytes32 indexed taskId,
         address indexed payer,
@@ -60,8 +73,10 @@ interface ITaskEscrow {
     event Withdrawn(address indexed account, uint256 amount);
     /// @notice Governance registered a facilitator, or took it off the list.
     event FacilitatorSet(address indexed facilitator, bool registered);
-    /// @notice Governance stopped or resumed `open`.
+    /// @notice Governance stopped or resumed `open` and `openUpto`.
     event EntriesPausedSet(bool paused);
+    /// @notice A facilitator has an entry, where it stays.
+    event EntryCreated(address indexed facilitator, address indexed entry);
 
     error EntriesPaused();
     error ZeroAmount();
@@ -77,10 +92,24 @@ interface ITaskEscrow {
     error ChargeAboveMaximum(uint256 charge, uint256 maxAmount);
     error OnlySettlement(address caller);
     error NothingToWithdraw(address account);
+    /// @dev A payer with code could take back what it signed; its task must be opened before it is run.
+    error PayerHasCode(address payer);
+    error EntryExists(address facilitator, address entry);
+    error NoEntry(address facilitator);
 
     /// @notice Locks `task.maxAmount` from `task.payer`, whose Permit2 signature has the task as its witness: spender this
     /// contract, nonce `task.nonce`, deadline `task.deadline + SETTLE_WINDOW_SECONDS`. Anyone may submit it.
     function open(Task calldata task, bytes calldata signature) external returns (bytes32 taskId);
+
+    /// @notice Locks `task.maxAmount` from `task.payer`, who has signed x402's `upto` for it: permitted `TOKEN` and
+    /// `task.maxAmount`, nonce `task.nonce`, deadline `task.deadline + SETTLE_WINDOW_SECONDS`, witness this contract, the
+    /// facilitator's entry and `validAfter`. Only a signer of that entry may submit it.
+    function openUpto(
+        Task calldata task,
+        address facilitator,
+        uint256 validAfter,
+        bytes calldata signature
+    ) external returns (bytes32 taskId);
 
     /// @notice Gives the whole lock back to the payer once nobody can settle it any more. Anyone may call it.
     function refund(Task calldata task) external;
@@ -96,6 +125,21 @@ interface ITaskEscrow {
         uint128 poolAmount
     ) external;
 
+    /// @notice Ends a task with a charge like `charge`, whether or not it was opened. Of an open one the lock is used and
+    /// `payment` is not. Otherwise exactly the charge is taken from the payer, under what the payer signed: with the same
+    /// window as a lock has, the deadline at most `MAX_TASK_SECONDS` ahead, and never from a payer with code. It happens once,
+    /// by Permit2's nonce; a charge of nothing moves nothing and closes the task. Only `SETTLEMENT`.
+    /// @param submitter who submits it; under `upto` it must be a signer of the entry
+    function capture(
+        bytes32 taskId,
+        Task calldata task,
+        address payout,
+        uint128 nodeAmount,
+        uint128 poolAmount,
+        Payment calldata payment,
+        address submitter
+    ) external;
+
     /// @notice Ends a task under a certificate of refusals; all of it returns to the payer. Only `SETTLEMENT`.
     function refuse(bytes32 taskId, Task calldata task) external;
 
@@ -105,20 +149,27 @@ interface ITaskEscrow {
     /// @notice Pays what `account` has earned, to `account`. Anyone may call it.
     function withdraw(address account) external returns (uint256 amount);
 
+    /// @notice Makes the entry of a facilitator: a minimal clone of `ENTRY_IMPLEMENTATION` at the address that `entryOf` tells
+    /// before. Anyone may call it, once.
+    function createEntry(address facilitator) external returns (address entry);
+
     /// @notice Governance names who may release tasks.
     function setFacilitator(address facilitator, bool registered) external;
-    /// @notice Governance stops or resumes `open`; nothing else ever stops.
+    /// @notice Governance stops or resumes `open` and `openUpto`; nothing else ever stops.
     function setEntriesPaused(bool paused) external;
 
     /// @notice EIP-712 digest of a task: its identity everywhere.
     function taskIdOf(Task calldata task) external view returns (bytes32);
-    /// @notice What is locked for a task; of a closed task nothing but its status.
+    /// @notice Where a facilitator's entry is, or would be.
+    function entryOf(address facilitator) external view returns (address);
+    /// @notice What is locked for a task; of a closed task nothing but its status. A captured task leaves its mark at Permit2,
+    /// not here.
     function locks(bytes32 taskId) external view returns (Lock memory);
     /// @notice What an account may withdraw.
     function earnings(address account) external view returns (uint256);
     /// @notice Whether nodes may take releases of this facilitator.
     function isFacilitator(address facilitator) external view returns (bool);
-    /// @notice Whether `open` is stopped.
+    /// @notice Whether `open` and `openUpto` are stopped.
     function entriesPaused() external view returns (bool);
     /// @notice The one token in custody.
     function TOKEN() external view returns (address);
@@ -126,6 +177,8 @@ interface ITaskEscrow {
     function PERMIT2() external view returns (address);
     /// @notice The only contract that can charge or refuse a task.
     function SETTLEMENT() external view returns (address);
+    /// @notice What every entry is a clone of.
+    function ENTRY_IMPLEMENTATION() external view returns (address);
     /// @notice How far ahead a deadline may lie.
     function MAX_TASK_SECONDS() external view returns (uint256);
     /// @notice How long after its deadline a task can still be settled, and from when on it can be refunded.

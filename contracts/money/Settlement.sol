@@ -6,7 +6,7 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Certificate, ISettlement, Result} from "../interfaces/ISettlement.sol";
-import {ITaskEscrow, Task} from "../interfaces/ITaskEscrow.sol";
+import {ITaskEscrow, Payment, Task} from "../interfaces/ITaskEscrow.sol";
 import {IVerifierSet} from "../interfaces/IVerifierSet.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
 import {TaskEscrow} from "./TaskEscrow.sol";
@@ -61,25 +61,20 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
         bytes calldata nodeSignature,
         Certificate calldata certificate
     ) external {
-        if (result.completedAt > task.deadline) revert CompletedLate(result.completedAt, task.deadline);
-        bytes32 resultHash = resultHashOf(result);
-        _checkCertified(task, resultHash, certificate, true);
-        address signer = ECDSA.recoverCalldata(resultHash, nodeSignature);
-        if (signer != task.node) revert NotSignedByNode(signer, task.node);
+        (uint128 nodeAmount, uint128 poolAmount) = _divide(task, result, nodeSignature, certificate);
+        ITaskEscrow(ESCROW).charge(result.taskId, task, result.payout, nodeAmount, poolAmount);
+    }
 
-        (uint128 nodeAmount, uint128 verifierAmount, uint128 treasuryAmount) = _split(result.amount);
-        _addToPool(_pools[certificate.epoch], verifierAmount, treasuryAmount);
-        emit TaskSettled(
-            result.taskId,
-            task.node,
-            certificate.epoch,
-            resultHash,
-            result.payout,
-            nodeAmount,
-            verifierAmount,
-            treasuryAmount
-        );
-        ITaskEscrow(ESCROW).charge(result.taskId, task, result.payout, nodeAmount, verifierAmount + treasuryAmount);
+    /// @inheritdoc ISettlement
+    function capture(
+        Task calldata task,
+        Result calldata result,
+        bytes calldata nodeSignature,
+        Certificate calldata certificate,
+        Payment calldata payment
+    ) external {
+        (uint128 nodeAmount, uint128 poolAmount) = _divide(task, result, nodeSignature, certificate);
+        ITaskEscrow(ESCROW).capture(result.taskId, task, result.payout, nodeAmount, poolAmount, payment, msg.sender);
     }
 
     /// @inheritdoc ISettlement
@@ -143,6 +138,36 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
     /// @inheritdoc ISettlement
     function resultHashOf(Result calldata result) public view returns (bytes32) {
         return _hashTypedDataV4(MoneyTypes.hashResult(result));
+    }
+
+    /// @dev Checks all that is checked of a result that is to be paid, and books the shares of verifiers and treasury.
+    function _divide(
+        Task calldata task,
+        Result calldata result,
+        bytes calldata nodeSignature,
+        Certificate calldata certificate
+    ) private returns (uint128 nodeAmount, uint128 poolAmount) {
+        if (result.completedAt > task.deadline) revert CompletedLate(result.completedAt, task.deadline);
+        bytes32 resultHash = resultHashOf(result);
+        _checkCertified(task, resultHash, certificate, true);
+        address signer = ECDSA.recoverCalldata(resultHash, nodeSignature);
+        if (signer != task.node) revert NotSignedByNode(signer, task.node);
+
+        uint128 verifierAmount;
+        uint128 treasuryAmount;
+        (nodeAmount, verifierAmount, treasuryAmount) = _split(result.amount);
+        poolAmount = verifierAmount + treasuryAmount;
+        _addToPool(_pools[certificate.epoch], verifierAmount, treasuryAmount);
+        emit TaskSettled(
+            result.taskId,
+            task.node,
+            certificate.epoch,
+            resultHash,
+            result.payout,
+            nodeAmount,
+            verifierAmount,
+            treasuryAmount
+        );
     }
 
     function _setFees(uint256 verifierBps, uint256 treasuryBps) private {

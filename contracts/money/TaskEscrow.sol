@@ -2,12 +2,16 @@
 pragma solidity ^0.8.28;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ISignatureTransfer} from "@uniswap/v4-periphery/lib/permit2/src/interfaces/ISignatureTransfer.sol";
-import {ITaskEscrow, Task} from "../interfaces/ITaskEscrow.sol";
+import {IFacilitatorEntry} from "../interfaces/IFacilitatorEntry.sol";
+import {ITaskEscrow, Payment, Task} from "../interfaces/ITaskEscrow.sol";
+import {IX402UptoPermit2Proxy} from "../interfaces/IX402UptoPermit2Proxy.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
+import {FacilitatorEntry} from "./FacilitatorEntry.sol";
 
 /// @title TaskEscrow
 /// @notice See ITaskEscrow.
@@ -20,6 +24,8 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
     address public immutable PERMIT2;
     /// @inheritdoc ITaskEscrow
     address public immutable SETTLEMENT;
+    /// @inheritdoc ITaskEscrow
+    address public immutable ENTRY_IMPLEMENTATION;
     /// @inheritdoc ITaskEscrow
     uint256 public immutable MAX_TASK_SECONDS;
     /// @inheritdoc ITaskEscrow
@@ -38,6 +44,14 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         _;
     }
 
+    /// @dev What arrives while the function runs is what is booked, or nothing is.
+    modifier receives(uint256 amount) {
+        uint256 before = IERC20(TOKEN).balanceOf(address(this));
+        _;
+        uint256 received = IERC20(TOKEN).balanceOf(address(this)) - before;
+        if (received != amount) revert TransferMismatch(received, amount);
+    }
+
     /// @dev The deployer is the settlement contract.
     constructor(
         address token,
@@ -49,34 +63,37 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         TOKEN = token;
         PERMIT2 = permit2;
         SETTLEMENT = msg.sender;
+        ENTRY_IMPLEMENTATION = address(new FacilitatorEntry());
         MAX_TASK_SECONDS = maxTaskSeconds;
         SETTLE_WINDOW_SECONDS = settleWindowSeconds;
     }
 
     /// @inheritdoc ITaskEscrow
     function open(Task calldata task, bytes calldata signature) external returns (bytes32 taskId) {
-        if (entriesPaused) revert EntriesPaused();
-        if (task.maxAmount == 0) revert ZeroAmount();
-        if (block.timestamp > task.deadline) revert DeadlinePassed(task.deadline);
-        uint256 latest = block.timestamp + MAX_TASK_SECONDS;
-        if (task.deadline > latest) revert DeadlineTooFar(task.deadline, latest);
-        bytes32 taskHash = MoneyTypes.hashTask(task);
-        taskId = _hashTypedDataV4(taskHash);
-        if (_locks[taskId].status != Status.None) revert TaskNotNew(taskId);
+        bytes32 taskHash;
+        (taskId, taskHash) = _lock(task);
+        _pull(task, taskHash, task.maxAmount, signature);
+    }
 
-        _locks[taskId] = Lock({amount: task.maxAmount, deadline: task.deadline, status: Status.Open});
-        emit TaskOpened(taskId, task.payer, task.node, task.model, task.maxAmount, task.deadline);
-        _pull(task, taskHash, signature);
+    /// @inheritdoc ITaskEscrow
+    function openUpto(
+        Task calldata task,
+        address facilitator,
+        uint256 validAfter,
+        bytes calldata signature
+    ) external returns (bytes32 taskId) {
+        (taskId, ) = _lock(task);
+        _pullUpto(task, task.maxAmount, facilitator, validAfter, signature, msg.sender);
     }
 
     /// @inheritdoc ITaskEscrow
     function refund(Task calldata task) external {
         bytes32 taskId = taskIdOf(task);
-        Lock memory lock = _openLock(taskId);
+        Lock storage lock = _openLock(taskId);
         uint256 closesAt = lock.deadline + SETTLE_WINDOW_SECONDS;
         if (block.timestamp <= closesAt) revert WindowStillOpen(closesAt);
 
-        _giveBack(taskId, task.payer, lock.amount);
+        _giveBack(taskId, task.payer, lock);
     }
 
     /// @inheritdoc ITaskEscrow
@@ -87,22 +104,38 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         uint128 nodeAmount,
         uint128 poolAmount
     ) external onlySettlement {
-        uint128 locked = _settleableLock(taskId, task);
-        uint256 amount = uint256(nodeAmount) + poolAmount;
-        if (amount > locked) revert ChargeAboveMaximum(amount, locked);
+        _requireThatTask(taskId, task);
+        _charge(taskId, task, payout, nodeAmount, poolAmount);
+    }
 
-        uint256 rest = locked - amount;
-        _locks[taskId] = Lock({amount: 0, deadline: 0, status: Status.Closed});
+    /// @inheritdoc ITaskEscrow
+    function capture(
+        bytes32 taskId,
+        Task calldata task,
+        address payout,
+        uint128 nodeAmount,
+        uint128 poolAmount,
+        Payment calldata payment,
+        address submitter
+    ) external onlySettlement {
+        bytes32 taskHash = _requireThatTask(taskId, task);
+        if (_locks[taskId].status != Status.None) return _charge(taskId, task, payout, nodeAmount, poolAmount);
+        uint256 amount = uint256(nodeAmount) + poolAmount;
+        _checkCapturable(task, amount);
+
+        // Permit2's nonce makes every other capture the only one; one without a charge does not use the nonce up.
+        if (amount == 0) _close(_locks[taskId]);
         earnings[payout] += nodeAmount;
-        emit TaskCharged(taskId, task.payer, payout, amount, nodeAmount, rest);
-        // A payer whom the token refuses to pay must not keep the node from its pay: the rest then waits for them here.
-        if (rest != 0 && !IERC20(TOKEN).trySafeTransfer(task.payer, rest)) _earn(task.payer, rest);
+        emit TaskCharged(taskId, task.payer, payout, amount, nodeAmount, 0);
+        if (amount == 0) return;
+        if (payment.facilitator == address(0)) _pull(task, taskHash, amount, payment.signature);
+        else _pullUpto(task, amount, payment.facilitator, payment.validAfter, payment.signature, submitter);
     }
 
     /// @inheritdoc ITaskEscrow
     function refuse(bytes32 taskId, Task calldata task) external onlySettlement {
-        uint128 locked = _settleableLock(taskId, task);
-        _giveBack(taskId, task.payer, locked);
+        _requireThatTask(taskId, task);
+        _giveBack(taskId, task.payer, _settleableLock(taskId));
     }
 
     /// @inheritdoc ITaskEscrow
@@ -118,6 +151,15 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         delete earnings[account];
         emit Withdrawn(account, amount);
         IERC20(TOKEN).safeTransfer(account, amount);
+    }
+
+    /// @inheritdoc ITaskEscrow
+    function createEntry(address facilitator) external returns (address entry) {
+        entry = entryOf(facilitator);
+        if (entry.code.length != 0) revert EntryExists(facilitator, entry);
+
+        emit EntryCreated(facilitator, entry);
+        Clones.cloneDeterministicWithImmutableArgs(ENTRY_IMPLEMENTATION, abi.encodePacked(facilitator), bytes32(0));
     }
 
     /// @inheritdoc ITaskEscrow
@@ -138,32 +180,96 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
     }
 
     /// @inheritdoc ITaskEscrow
+    function entryOf(address facilitator) public view returns (address) {
+        bytes memory args = abi.encodePacked(facilitator);
+        return Clones.predictDeterministicAddressWithImmutableArgs(ENTRY_IMPLEMENTATION, args, bytes32(0));
+    }
+
+    /// @inheritdoc ITaskEscrow
     function taskIdOf(Task calldata task) public view returns (bytes32) {
         return _hashTypedDataV4(MoneyTypes.hashTask(task));
     }
 
-    function _pull(Task calldata task, bytes32 taskHash, bytes calldata signature) private {
-        uint256 before = IERC20(TOKEN).balanceOf(address(this));
+    function _lock(Task calldata task) private returns (bytes32 taskId, bytes32 taskHash) {
+        if (entriesPaused) revert EntriesPaused();
+        if (task.maxAmount == 0) revert ZeroAmount();
+        if (block.timestamp > task.deadline) revert DeadlinePassed(task.deadline);
+        _checkNotTooFar(task.deadline);
+        taskHash = MoneyTypes.hashTask(task);
+        taskId = _hashTypedDataV4(taskHash);
+        if (_locks[taskId].status != Status.None) revert TaskNotNew(taskId);
+
+        _locks[taskId] = Lock({amount: task.maxAmount, deadline: task.deadline, status: Status.Open});
+        emit TaskOpened(taskId, task.payer, task.node, task.model, task.maxAmount, task.deadline);
+    }
+
+    function _charge(
+        bytes32 taskId,
+        Task calldata task,
+        address payout,
+        uint128 nodeAmount,
+        uint128 poolAmount
+    ) private {
+        Lock storage lock = _settleableLock(taskId);
+        uint256 locked = lock.amount;
+        uint256 amount = uint256(nodeAmount) + poolAmount;
+        if (amount > locked) revert ChargeAboveMaximum(amount, locked);
+
+        uint256 rest = locked - amount;
+        _close(lock);
+        earnings[payout] += nodeAmount;
+        emit TaskCharged(taskId, task.payer, payout, amount, nodeAmount, rest);
+        // A payer whom the token refuses to pay must not keep the node from its pay: the rest then waits for them here.
+        if (rest != 0 && !IERC20(TOKEN).trySafeTransfer(task.payer, rest)) _earn(task.payer, rest);
+    }
+
+    /// @dev Takes `amount` of what the payer signed with the task as the witness.
+    function _pull(
+        Task calldata task,
+        bytes32 taskHash,
+        uint256 amount,
+        bytes calldata signature
+    ) private receives(amount) {
         ISignatureTransfer(PERMIT2).permitWitnessTransferFrom(
-            ISignatureTransfer.PermitTransferFrom({
-                permitted: ISignatureTransfer.TokenPermissions({token: TOKEN, amount: task.maxAmount}),
-                nonce: task.nonce,
-                deadline: task.deadline + SETTLE_WINDOW_SECONDS
-            }),
-            ISignatureTransfer.SignatureTransferDetails({to: address(this), requestedAmount: task.maxAmount}),
+            _permitOf(task),
+            ISignatureTransfer.SignatureTransferDetails({to: address(this), requestedAmount: amount}),
             task.payer,
             taskHash,
             MoneyTypes.TASK_WITNESS_TYPE_STRING,
             signature
         );
-        uint256 received = IERC20(TOKEN).balanceOf(address(this)) - before;
-        if (received != task.maxAmount) revert TransferMismatch(received, task.maxAmount);
     }
 
-    function _giveBack(bytes32 taskId, address payer, uint128 amount) private {
-        _locks[taskId] = Lock({amount: 0, deadline: 0, status: Status.Closed});
+    /// @dev Takes `amount` of what the payer signed as x402's `upto` for the facilitator's entry.
+    function _pullUpto(
+        Task calldata task,
+        uint256 amount,
+        address facilitator,
+        uint256 validAfter,
+        bytes calldata signature,
+        address submitter
+    ) private receives(amount) {
+        address entry = entryOf(facilitator);
+        if (entry.code.length == 0) revert NoEntry(facilitator);
+        IFacilitatorEntry(entry).pull(
+            submitter,
+            _permitOf(task),
+            amount,
+            task.payer,
+            IX402UptoPermit2Proxy.Witness({to: address(this), facilitator: entry, validAfter: validAfter}),
+            signature
+        );
+    }
+
+    function _giveBack(bytes32 taskId, address payer, Lock storage lock) private {
+        uint128 amount = lock.amount;
+        _close(lock);
         emit TaskRefunded(taskId, payer, amount);
         IERC20(TOKEN).safeTransfer(payer, amount);
+    }
+
+    function _close(Lock storage lock) private {
+        (lock.amount, lock.deadline, lock.status) = (0, 0, Status.Closed);
     }
 
     function _earn(address account, uint256 amount) private {
@@ -172,16 +278,45 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         emit Earned(account, amount);
     }
 
-    function _settleableLock(bytes32 taskId, Task calldata task) private view returns (uint128 locked) {
-        bytes32 actualId = taskIdOf(task);
-        if (taskId != actualId) revert NotThatTask(taskId, actualId);
-        Lock memory lock = _openLock(taskId);
-        uint256 closedAt = lock.deadline + SETTLE_WINDOW_SECONDS;
-        if (block.timestamp > closedAt) revert WindowClosed(closedAt);
-        locked = lock.amount;
+    /// @dev What the payer permits: all of it follows from the task, whatever the submitter says.
+    function _permitOf(Task calldata task) private view returns (ISignatureTransfer.PermitTransferFrom memory) {
+        return
+            ISignatureTransfer.PermitTransferFrom({
+                permitted: ISignatureTransfer.TokenPermissions({token: TOKEN, amount: task.maxAmount}),
+                nonce: task.nonce,
+                deadline: task.deadline + SETTLE_WINDOW_SECONDS
+            });
     }
 
-    function _openLock(bytes32 taskId) private view returns (Lock memory lock) {
+    function _requireThatTask(bytes32 taskId, Task calldata task) private view returns (bytes32 taskHash) {
+        taskHash = MoneyTypes.hashTask(task);
+        bytes32 actualId = _hashTypedDataV4(taskHash);
+        if (taskId != actualId) revert NotThatTask(taskId, actualId);
+    }
+
+    function _checkCapturable(Task calldata task, uint256 amount) private view {
+        _checkWindow(task.deadline);
+        _checkNotTooFar(task.deadline);
+        if (task.payer.code.length != 0) revert PayerHasCode(task.payer);
+        if (amount > task.maxAmount) revert ChargeAboveMaximum(amount, task.maxAmount);
+    }
+
+    function _checkNotTooFar(uint40 deadline) private view {
+        uint256 latest = block.timestamp + MAX_TASK_SECONDS;
+        if (deadline > latest) revert DeadlineTooFar(deadline, latest);
+    }
+
+    function _checkWindow(uint40 deadline) private view {
+        uint256 closedAt = deadline + SETTLE_WINDOW_SECONDS;
+        if (block.timestamp > closedAt) revert WindowClosed(closedAt);
+    }
+
+    function _settleableLock(bytes32 taskId) private view returns (Lock storage lock) {
+        lock = _openLock(taskId);
+        _checkWindow(lock.deadline);
+    }
+
+    function _openLock(bytes32 taskId) private view returns (Lock storage lock) {
         lock = _locks[taskId];
         if (lock.status != Status.Open) revert TaskNotOpen(taskId, lock.status);
     }

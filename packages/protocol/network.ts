@@ -29,7 +29,13 @@ export const networkJson = z.strictObject({
   }),
   hub: z.url(),
   gateway: z.url(),
-  facilitators: z.array(service),
+  facilitators: z.array(
+    z.strictObject({
+      ...service.shape,
+      /** Its clone at TaskEscrow, which x402's `upto` authorizations name as their facilitator. */
+      entry: address,
+    }),
+  ),
   verifiers: z.array(service),
 });
 

@@ -2,8 +2,11 @@ import { z } from "zod";
 import { taskStates } from "./task.ts";
 import { refusalReasons } from "./verdict.ts";
 
-/** Why a transaction of a task was sent. */
-export const transactionPurposes = ["open", "settle", "refuse", "refund"] as const;
+/**
+ * Why a transaction was sent: `approve` submits a payer's EIP-2612 permit for Permit2, `capture` settles a task that was
+ * released without a lock.
+ */
+export const transactionPurposes = ["approve", "open", "capture", "settle", "refuse", "refund"] as const;
 
 export type TransactionPurpose = (typeof transactionPurposes)[number];
 
@@ -29,7 +32,8 @@ export function splitCharge(charge: bigint, { verifierBps, treasuryBps }: FeePol
 
 /**
  * Wire shape of the whole story of one task; stable, read by other tools. Amounts are decimal strings in atomic units,
- * `request` and `response` digests. The splits add up to `charge`; `charge` + `refund` is what was locked.
+ * `request` and `response` digests. The splits add up to `charge`; `charge` + `refund` is what was locked, where anything
+ * was: a task without an `open` among its transactions was captured, and nothing had to be given back.
  */
 export const trailJson = z.strictObject({
   taskId: z.string(),
@@ -77,12 +81,22 @@ export type Trail = z.output<typeof trailJson>;
 export function trailProblems(trail: Trail): string[] {
   const charge = BigInt(trail.charge);
   const split = trail.splits.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
-  const returned = charge + BigInt(trail.refund);
-  const isOver = trail.state === "settled" || trail.state === "refunded";
   const problems: string[] = [];
   if (split !== charge) problems.push(`the splits add up to ${split}, the charge is ${charge}`);
-  if (isOver && returned !== BigInt(trail.maxAmount)) {
-    problems.push(`charge and refund add up to ${returned}, locked were ${trail.maxAmount}`);
+  if (wasLocked(trail)) {
+    const returned = charge + BigInt(trail.refund);
+    const isOver = trail.state === "settled" || trail.state === "refunded";
+    if (isOver && returned !== BigInt(trail.maxAmount)) {
+      problems.push(`charge and refund add up to ${returned}, locked were ${trail.maxAmount}`);
+    }
+    return problems;
   }
+  if (trail.refund !== "0") problems.push(`${trail.refund} were refunded and nothing was locked`);
+  if (charge > BigInt(trail.maxAmount)) problems.push(`the charge is ${charge}, allowed were ${trail.maxAmount}`);
   return problems;
+}
+
+/** Whether the ceiling was locked before the node computed; else the charge alone was collected, afterwards. */
+export function wasLocked({ transactions }: Pick<Trail, "transactions">): boolean {
+  return transactions.some(({ purpose }) => purpose === "open");
 }

@@ -16,7 +16,7 @@ export interface DescribedNetwork {
 /** Writes a network's description for daemons that all run on one host. */
 export function describeNetwork({ name, rpcUrl, deployed, parameters, host, ports }: DescribedNetwork): Network {
   const at = (port = 0): string => `http://${host}:${port}`;
-  const { maxTaskSeconds, settleWindowSeconds, developmentRoot, facilitators, verifiers } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, developmentRoot, verifiers } = parameters;
   return {
     name,
     chainId: deployed.chainId,
@@ -26,7 +26,7 @@ export function describeNetwork({ name, rpcUrl, deployed, parameters, host, port
     parameters: { maxTaskSeconds, settleWindowSeconds, ...(developmentRoot ? { developmentRoot } : {}) },
     hub: at(ports.hub),
     gateway: at(ports.gateway),
-    facilitators: facilitators.map((address) => ({ address, url: at(ports.facilitator) })),
+    facilitators: deployed.facilitators.map((facilitator) => ({ ...facilitator, url: at(ports.facilitator) })),
     verifiers: verifiers.map((address, index) => ({ address, url: at(ports.verifiers[index]) })),
   };
 }

@@ -4,4 +4,6 @@ export interface Call {
   data: string;
   /** Wei sent along. */
   value?: bigint;
+  /** Most gas that it may need; where left out, as much as it does. */
+  gasLimit?: bigint;
 }

@@ -1,4 +1,4 @@
-import { Interface, type Provider } from "ethers";
+import { type BlockTag, dataLength, Interface, type Provider } from "ethers";
 import { OpgError } from "#protocol/errors.ts";
 import { PERMIT2 } from "#protocol/payment.ts";
 import { isRevert } from "./decodeRevert.ts";
@@ -49,7 +49,7 @@ export async function readPaymentFacts(provider: Provider, question: PaymentQues
   const { token, payer, nonce } = question;
   const [balance, allowance, nonceUsed, tokenCode, payerCode] = await Promise.all([
     readAmount(provider, token, blockTag, abi.encodeFunctionData("balanceOf", [payer])),
-    readAmount(provider, token, blockTag, abi.encodeFunctionData("allowance", [payer, PERMIT2])),
+    readAllowance(provider, token, payer, blockTag),
     new Permit2Adapter(provider).isNonceUsed(payer, nonce, blockTag),
     provider.getCode(token, blockTag),
     provider.getCode(payer, blockTag),
@@ -66,10 +66,25 @@ export async function readPaymentFacts(provider: Provider, question: PaymentQues
   return { ...facts, contractAcceptsSignature: await asksPayer(provider, question, blockTag) };
 }
 
-/** An address without code answers nothing, which counts as 0. */
-async function readAmount(provider: Provider, to: string, blockTag: number, data: string): Promise<bigint> {
-  const answer = await provider.call({ to, data, blockTag });
-  return answer === "0x" ? 0n : BigInt(answer);
+/** What Permit2 may move of an owner's tokens, atomic units. @throws OpgError `chain_unavailable` */
+export function readAllowance(
+  provider: Provider,
+  token: string,
+  owner: string,
+  blockTag: BlockTag = "latest",
+): Promise<bigint> {
+  return readAmount(provider, token, blockTag, abi.encodeFunctionData("allowance", [owner, PERMIT2]));
+}
+
+/** What is no token answers no amount, or refuses to, which counts as 0. */
+async function readAmount(provider: Provider, to: string, blockTag: BlockTag, data: string): Promise<bigint> {
+  try {
+    const answer = await provider.call({ to, data, blockTag });
+    return dataLength(answer) === 32 ? BigInt(answer) : 0n;
+  } catch (error) {
+    if (isRevert(error)) return 0n;
+    throw error;
+  }
 }
 
 async function asksPayer(provider: Provider, question: PaymentQuestion, blockTag: number): Promise<boolean> {

@@ -1,11 +1,14 @@
 import { type ErrorDescription, Interface, isCallException, isHexString, type ParamType } from "ethers";
 import {
+  FacilitatorEntry__factory,
   ModelRegistry__factory,
   NodeRegistry__factory,
   OPG__factory,
   Settlement__factory,
   TaskEscrow__factory,
   VerifierSet__factory,
+  X402ExactPermit2Proxy__factory,
+  X402UptoPermit2Proxy__factory,
 } from "#typechain/index.ts";
 
 /** Errors of the contracts that a call of ours passes through but whose types are not generated. */
@@ -21,11 +24,14 @@ const foreignErrors = new Interface([
 
 const interfaces = [
   TaskEscrow__factory.createInterface(),
+  FacilitatorEntry__factory.createInterface(),
   Settlement__factory.createInterface(),
   VerifierSet__factory.createInterface(),
   NodeRegistry__factory.createInterface(),
   ModelRegistry__factory.createInterface(),
   OPG__factory.createInterface(),
+  X402ExactPermit2Proxy__factory.createInterface(),
+  X402UptoPermit2Proxy__factory.createInterface(),
   foreignErrors,
 ];
 
@@ -40,7 +46,7 @@ export interface Revert {
 }
 
 /**
- * Reads a revert of OPG's contracts, Permit2 or the token out of an error that ethers threw, or out of revert data.
+ * Reads a revert of OPG's contracts, x402's proxies, Permit2 or the token out of an error that ethers threw, or out of revert data.
  *
  * @returns nothing when it is no revert, or one of a contract that is not ours
  */

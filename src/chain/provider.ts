@@ -1,5 +1,6 @@
 import {
   FetchRequest,
+  isCallException,
   isError,
   type JsonRpcError,
   type JsonRpcPayload,
@@ -10,6 +11,9 @@ import {
 import { OpgError } from "#protocol/errors.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
+
+/** How chains put it that a call was run, and failed without giving data. */
+const executionFailed = /revert|evm error|vm exception|execution|out ?of ?gas|gas required|opcode|stack|jump/i;
 
 /**
  * An HTTP provider for one chain. Every request goes out alone and at once, nothing is answered from a cache, and a
@@ -39,7 +43,10 @@ export class ChainProvider extends JsonRpcProvider {
   override getRpcError(payload: JsonRpcPayload, answer: JsonRpcError): Error {
     const error = super.getRpcError(payload, answer);
     const isSending = payload.method === "eth_sendRawTransaction";
-    return !isSending && isError(error, "UNKNOWN_ERROR") ? unavailable(error) : error;
+    // Whatever goes wrong with a call is a contract's refusal to ethers; a limit or an inner fault of the endpoint is none.
+    const isOwnFault =
+      isCallException(error) && error.data === null && !executionFailed.test(answer.error.message ?? "");
+    return (!isSending && isError(error, "UNKNOWN_ERROR")) || isOwnFault ? unavailable(error) : error;
   }
 }
 

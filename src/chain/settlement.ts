@@ -14,6 +14,15 @@ export interface Certificate {
   signatures: string;
 }
 
+/** What a payer signed for a task that is captured. */
+export interface CapturedPayment {
+  /** Whose entry the payer's `upto` authorization names; the zero address where the task itself is the witness. */
+  facilitator: string;
+  /** As in the payer's witness; 0 where the task itself is the witness. */
+  validAfter: bigint;
+  signature: string;
+}
+
 /** Shares of an epoch that are not divided yet, atomic units. */
 export interface Pool {
   verifierAmount: bigint;
@@ -43,6 +52,24 @@ export class SettlementAdapter {
   populateSettle(task: Task, result: Result, nodeSignature: string, certificate: Certificate): Call {
     const { interface: abi } = this.#contract;
     return { to: this.address, data: abi.encodeFunctionData("settle", [task, result, nodeSignature, certificate]) };
+  }
+
+  /**
+   * Pays for a result like `populateSettle`, with the payer's signature in place of a lock; where the task was opened, with
+   * its lock. Under `upto` only signers of the entry may send it.
+   */
+  populateCapture(
+    task: Task,
+    result: Result,
+    nodeSignature: string,
+    certificate: Certificate,
+    payment: CapturedPayment,
+  ): Call {
+    const { interface: abi } = this.#contract;
+    return {
+      to: this.address,
+      data: abi.encodeFunctionData("capture", [task, result, nodeSignature, certificate, payment]),
+    };
   }
 
   /** Refunds a task at once under a certificate that refuses its result; anyone may. */

@@ -7,7 +7,7 @@ import type { Call } from "./call.ts";
 
 const lockStatuses = ["none", "open", "closed"] as const;
 
-/** What is locked for a task. */
+/** What is locked for a task. A captured task never had a lock: `none`. */
 export interface TaskLock {
   /** Atomic units. */
   amount: bigint;
@@ -41,6 +41,25 @@ export class TaskEscrowAdapter {
     return { to: this.address, data: this.#contract.interface.encodeFunctionData("open", [task, signature]) };
   }
 
+  /**
+   * Locks a task's ceiling under what its payer signed as x402's `upto` for a facilitator's entry; only signers of that
+   * entry may.
+   *
+   * @param validAfter - as in the payer's witness
+   */
+  populateOpenUpto(task: Task, facilitator: string, validAfter: bigint, signature: string): Call {
+    const { interface: abi } = this.#contract;
+    return {
+      to: this.address,
+      data: abi.encodeFunctionData("openUpto", [task, facilitator, validAfter, signature]),
+    };
+  }
+
+  /** Makes a facilitator's entry, once; anyone may. */
+  populateCreateEntry(facilitator: string): Call {
+    return { to: this.address, data: this.#contract.interface.encodeFunctionData("createEntry", [facilitator]) };
+  }
+
   /** Gives an overdue task's lock back to its payer; anyone may. */
   populateRefund(task: Task): Call {
     return { to: this.address, data: this.#contract.interface.encodeFunctionData("refund", [task]) };
@@ -65,7 +84,12 @@ export class TaskEscrowAdapter {
     return this.#contract.isFacilitator(facilitator);
   }
 
-  /** Whether governance has stopped `open`. */
+  /** Where a facilitator's entry is, or would be. */
+  entryOf(facilitator: string): Promise<string> {
+    return this.#contract.entryOf(facilitator);
+  }
+
+  /** Whether governance has stopped `open` and `openUpto`. */
   entriesPaused(): Promise<boolean> {
     return this.#contract.entriesPaused();
   }
@@ -79,8 +103,9 @@ export class TaskEscrowAdapter {
     const opened = (await this.eventsOf(taskId, range)).find(({ name }) => name === "TaskOpened");
     const transaction = opened && (await this.#provider.getTransaction(opened.transactionHash));
     if (transaction?.to !== this.address) return undefined;
-    const called = this.#contract.interface.decodeFunctionData("open", transaction.data);
-    const { payer, node, model, request, policy, maxAmount, deadline, nonce } = called[0] as TaskStructOutput;
+    const called = this.#contract.interface.parseTransaction(transaction);
+    if (called?.name !== "open" && called?.name !== "openUpto") return undefined;
+    const { payer, node, model, request, policy, maxAmount, deadline, nonce } = called.args[0] as TaskStructOutput;
     const numbers = { policy: Number(policy), deadline: Number(deadline) };
     const task: Task = { payer, node, model, request, maxAmount, nonce, ...numbers };
     return (await this.#contract.taskIdOf(task)) === taskId ? task : undefined;

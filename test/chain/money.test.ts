@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { Wallet } from "ethers";
 import { network } from "hardhat";
 import { OpgAdapter } from "#chain/opg.ts";
 import { Permit2Adapter } from "#chain/permit2.ts";
@@ -6,6 +7,7 @@ import { settledResults } from "#chain/settledResults.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { submitCall } from "#chain/submitCall.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
+import { PERMIT2 } from "#protocol/payment.ts";
 import { resultHashOf } from "#protocol/result.ts";
 import { splitCharge } from "#protocol/settlement.ts";
 import { taskIdOf } from "#protocol/task.ts";
@@ -129,6 +131,30 @@ describe("TaskEscrowAdapter and SettlementAdapter", () => {
 });
 
 describe("OpgAdapter", () => {
+  it("sets an allowance under its owner's signature, once", async () => {
+    const { addresses, provider, wallets, chainId } = await loadFixture(networkFixture);
+    const opg = new OpgAdapter(addresses.opg, provider);
+    const owner = Wallet.createRandom();
+    const [value, deadline, nonce] = [7n, 2n ** 40n, await opg.permitNonceOf(owner.address)];
+    const types = {
+      Permit: [
+        { name: "owner", type: "address" },
+        { name: "spender", type: "address" },
+        { name: "value", type: "uint256" },
+        { name: "nonce", type: "uint256" },
+        { name: "deadline", type: "uint256" },
+      ],
+    };
+    const signature = await owner.signTypedData(
+      { name: "OPG", version: "1", chainId, verifyingContract: addresses.opg },
+      types,
+      { owner: owner.address, spender: PERMIT2, value, nonce, deadline },
+    );
+    await submitCall(wallets.stranger, opg.populatePermit(owner.address, PERMIT2, value, deadline, signature));
+    expect(await opg.allowanceToPermit2(owner.address)).to.equal(7n);
+    expect(await opg.permitNonceOf(owner.address)).to.equal(nonce + 1n);
+  });
+
   it("moves tokens and lets Permit2 move them", async () => {
     const { addresses, provider, wallets } = await loadFixture(networkFixture);
     const opg = new OpgAdapter(addresses.opg, provider);

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
+import { toBeHex } from "ethers";
 import { network } from "hardhat";
 import { ChainProvider, connectChain } from "#chain/provider.ts";
 import { OpgError } from "#protocol/errors.ts";
@@ -71,6 +72,30 @@ describe("ChainProvider", () => {
         expect(error).to.be.instanceOf(OpgError);
         expect((error as OpgError).code).to.equal("chain_unavailable");
         expect(JSON.stringify((error as OpgError).toBody())).not.to.include(url);
+      } finally {
+        provider.destroy();
+        server.close();
+      }
+    });
+  }
+
+  for (const [message, code] of [
+    ["limit exceeded", "chain_unavailable"],
+    ["header not found", "chain_unavailable"],
+    ["execution reverted", "CALL_EXCEPTION"],
+    ["EVM error OutOfGas", "CALL_EXCEPTION"],
+    ["gas required exceeds allowance (500000)", "CALL_EXCEPTION"],
+  ] as const) {
+    it(`takes a call that ends with "${message}" for ${code}`, async () => {
+      const { url, server } = await endpoint(200, (id) =>
+        JSON.stringify({ jsonrpc: "2.0", id, error: { code: -32000, message } }),
+      );
+      const provider = new ChainProvider(url, 1);
+      try {
+        for (const method of ["call", "estimateGas"] as const) {
+          const error: unknown = await provider[method]({ to: toBeHex(1, 20) }).catch((thrown: unknown) => thrown);
+          expect(error).to.include({ code });
+        }
       } finally {
         provider.destroy();
         server.close();

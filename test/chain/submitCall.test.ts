@@ -35,7 +35,7 @@ describe("submitCall", () => {
     const { payer } = wallets;
     const payerTransactions = await provider.getTransactionCount(payer.address);
     // With a limit of its own the second is not tried out before it is sent.
-    const call = { ...registry.populateCreateModel(id("salt"), "mine"), gasLimit: 300_000 };
+    const call = { ...registry.populateCreateModel(id("salt"), "mine"), gasLimit: 300_000n };
     await provider.send("evm_setAutomine", [false]);
     try {
       await payer.sendTransaction(call);

@@ -65,6 +65,7 @@ async function deployForTests(connection: NetworkConnection) {
   const {
     connected,
     contracts: addresses,
+    facilitators: [facilitator],
     deploymentBlock,
     chainId,
   } = await deployNetwork({ hre, connection }, parameters);
@@ -80,6 +81,8 @@ async function deployForTests(connection: NetworkConnection) {
     provider,
     parameters,
     addresses,
+    /** The facilitator's entry at TaskEscrow. */
+    entry: facilitator!.entry,
     deploymentBlock,
     chainId,
     wallets,

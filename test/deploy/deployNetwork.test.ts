@@ -8,8 +8,10 @@ import { deployNetwork } from "#deploy/deployNetwork.ts";
 import { parametersOf } from "#deploy/parameters.ts";
 import { deployPermit2, permit2AddressOf, permit2InitCodeHash } from "#deploy/permit2.ts";
 import { readRecord } from "#deploy/records.ts";
+import { placeProxies, requireProxies } from "#deploy/x402Proxies.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { PERMIT2 } from "#protocol/payment.ts";
+import { proxyAddresses } from "#protocol/proxyPayment.ts";
 import { approvedMeasurement } from "#test/contracts/fixture.ts";
 
 const parameters = parametersOf("default", approvedMeasurement);
@@ -45,15 +47,29 @@ describe("deployNetwork", () => {
 
   it("records addresses and the first block that can hold an event", async () => {
     const connection = await network.create();
-    const { chainId, contracts, deploymentBlock, connected } = await deployNetwork(
+    const { chainId, contracts, facilitators, deploymentBlock, connected } = await deployNetwork(
       { hre, connection, recordsFolder },
       parameters,
     );
-    expect(readRecord(recordsFolder, chainId)).to.deep.equal({ chainId, deploymentBlock, contracts });
+    expect(readRecord(recordsFolder, chainId)).to.deep.equal({ chainId, deploymentBlock, contracts, facilitators });
     const [began] = await connected.verifierSet.queryFilter(connected.verifierSet.filters.EpochBegan());
     expect(deploymentBlock).to.be.at.most(began!.blockNumber);
     const code = (blockTag: number) => connection.ethers.provider.getCode(contracts.accessManager, blockTag);
     expect([await code(deploymentBlock - 1), (await code(deploymentBlock)) !== "0x"]).to.deep.equal(["0x", true]);
+  });
+
+  it("gives every facilitator its entry", async () => {
+    const connection = await network.create();
+    const another = "0x00000000000000000000000000000000000fac11";
+    const facilitators = [...parameters.facilitators, another];
+    const deployed = await deployNetwork({ hre, connection }, { ...parameters, facilitators });
+    expect(deployed.facilitators.map(({ address }) => address.toLowerCase())).to.deep.equal(
+      facilitators.map((address) => address.toLowerCase()),
+    );
+    for (const { address, entry } of deployed.facilitators) {
+      const contract = await connection.ethers.getContractAt("FacilitatorEntry", entry);
+      expect([await contract.isSigner(address), await contract.isSigner(PERMIT2)]).to.deep.equal([true, false]);
+    }
   });
 
   it("keeps no record of a local chain unless it is told where", async () => {
@@ -86,6 +102,30 @@ describe("deployNetwork", () => {
     const error = await rejection(deployNetwork({ hre, connection, recordsFolder }, parameters));
     expect([error.code, error.values["permit2"]]).to.deep.equal(["configuration", PERMIT2]);
     expect(await connection.ethers.provider.getBlockNumber()).to.equal(0);
+  });
+
+  it("asks a public chain for x402's proxies and does not bring them", async () => {
+    const connection = await network.create({ network: "default", override: { chainId: 84_532 } });
+    await connection.networkHelpers.setCode(PERMIT2, "0x00");
+    const error = await rejection(deployNetwork({ hre, connection, recordsFolder }, parameters));
+    expect([error.code, error.values["proxy"]]).to.deep.equal(["configuration", proxyAddresses.exact]);
+    expect(await connection.ethers.provider.getCode(proxyAddresses.exact)).to.equal("0x");
+  });
+});
+
+describe("placeProxies and requireProxies", () => {
+  const runtimeCode = { exact: "0x6001", upto: "0x6002" };
+
+  it("put code where stock clients expect x402's proxies, and leave what is there", async () => {
+    const { provider } = await network.create();
+    const codeOf = (scheme: "exact" | "upto") =>
+      provider.request({ method: "eth_getCode", params: [proxyAddresses[scheme], "latest"] });
+    const missing = await rejection(requireProxies(provider));
+    expect([missing.code, missing.values["proxy"]]).to.deep.equal(["configuration", proxyAddresses.exact]);
+    await placeProxies(provider, runtimeCode);
+    await placeProxies(provider, { exact: "0x6003", upto: "0x6003" });
+    expect([await codeOf("exact"), await codeOf("upto")]).to.deep.equal(["0x6001", "0x6002"]);
+    await requireProxies(provider);
   });
 });
 

@@ -5,3 +5,4 @@ export * as evidence from './evidence/index.ts';
 export * as interfaces from './interfaces/index.ts';
 export * as mocks from './mocks/index.ts';
 export * as money from './money/index.ts';
+export * as x402 from './x402/index.ts';

@@ -19,6 +19,11 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type CertificateStructOutput = [epoch: bigint, mode: bigint, signatures: string] & {epoch: bigint, mode: bigint, signatures: string }
   
 
+    export type PaymentStruct = {facilitator: AddressLike, validAfter: BigNumberish, signature: BytesLike}
+
+    export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
+  
+
 export declare namespace ISettlement {
       
     export type PoolStruct = {verifierAmount: BigNumberish, treasuryAmount: BigNumberish, settledTasks: BigNumberish}
@@ -28,7 +33,7 @@ export declare namespace ISettlement {
     }
 
   export interface ISettlementInterface extends Interface {
-    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "closeEpoch" | "fees" | "pools" | "refuse" | "resultHashOf" | "setFees" | "setTreasury" | "settle" | "treasury"): FunctionFragment;
+    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "capture" | "closeEpoch" | "fees" | "pools" | "refuse" | "resultHashOf" | "setFees" | "setTreasury" | "settle" | "treasury"): FunctionFragment;
 
     getEvent(nameOrSignatureOrTopic: "EpochClosed" | "FeesSet" | "TaskRefused" | "TaskSettled" | "TreasurySet"): EventFragment;
 
@@ -37,6 +42,7 @@ encodeFunctionData(functionFragment: 'ESCROW', values?: undefined): string;
 encodeFunctionData(functionFragment: 'MAX_TREASURY_BPS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'MAX_VERIFIER_BPS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'VERIFIERS', values?: undefined): string;
+encodeFunctionData(functionFragment: 'capture', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct, PaymentStruct]): string;
 encodeFunctionData(functionFragment: 'closeEpoch', values: [BigNumberish, AddressLike[], BigNumberish[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'fees', values?: undefined): string;
 encodeFunctionData(functionFragment: 'pools', values: [BigNumberish]): string;
@@ -52,6 +58,7 @@ decodeFunctionResult(functionFragment: 'ESCROW', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'MAX_TREASURY_BPS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'MAX_VERIFIER_BPS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'VERIFIERS', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'capture', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'closeEpoch', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'fees', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'pools', data: BytesLike): Result;
@@ -198,6 +205,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     
 
     
+    capture: TypedContractMethod<
+      [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
     closeEpoch: TypedContractMethod<
       [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], signatures: BytesLike, ],
       [void],
@@ -296,6 +311,11 @@ getFunction(nameOrSignature: 'VERIFIERS'): TypedContractMethod<
       [],
       [string],
       'view'
+    >;
+getFunction(nameOrSignature: 'capture'): TypedContractMethod<
+      [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
+      [void],
+      'nonpayable'
     >;
 getFunction(nameOrSignature: 'closeEpoch'): TypedContractMethod<
       [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], signatures: BytesLike, ],

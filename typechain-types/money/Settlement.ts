@@ -19,6 +19,11 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type CertificateStructOutput = [epoch: bigint, mode: bigint, signatures: string] & {epoch: bigint, mode: bigint, signatures: string }
   
 
+    export type PaymentStruct = {facilitator: AddressLike, validAfter: BigNumberish, signature: BytesLike}
+
+    export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
+  
+
 export declare namespace ISettlement {
       
     export type ParametersStruct = {token: AddressLike, permit2: AddressLike, verifierSet: AddressLike, authority: AddressLike, treasury: AddressLike, maxTaskSeconds: BigNumberish, settleWindowSeconds: BigNumberish, closeSeconds: BigNumberish, verifierBps: BigNumberish, treasuryBps: BigNumberish}
@@ -33,7 +38,7 @@ export declare namespace ISettlement {
     }
 
   export interface SettlementInterface extends Interface {
-    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "authority" | "closeEpoch" | "eip712Domain" | "fees" | "isConsumingScheduledOp" | "pools" | "refuse" | "resultHashOf" | "setAuthority" | "setFees" | "setTreasury" | "settle" | "treasury"): FunctionFragment;
+    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "authority" | "capture" | "closeEpoch" | "eip712Domain" | "fees" | "isConsumingScheduledOp" | "pools" | "refuse" | "resultHashOf" | "setAuthority" | "setFees" | "setTreasury" | "settle" | "treasury"): FunctionFragment;
 
     getEvent(nameOrSignatureOrTopic: "AuthorityUpdated" | "EIP712DomainChanged" | "EpochClosed" | "FeesSet" | "TaskRefused" | "TaskSettled" | "TreasurySet"): EventFragment;
 
@@ -43,6 +48,7 @@ encodeFunctionData(functionFragment: 'MAX_TREASURY_BPS', values?: undefined): st
 encodeFunctionData(functionFragment: 'MAX_VERIFIER_BPS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'VERIFIERS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'authority', values?: undefined): string;
+encodeFunctionData(functionFragment: 'capture', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct, PaymentStruct]): string;
 encodeFunctionData(functionFragment: 'closeEpoch', values: [BigNumberish, AddressLike[], BigNumberish[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'eip712Domain', values?: undefined): string;
 encodeFunctionData(functionFragment: 'fees', values?: undefined): string;
@@ -62,6 +68,7 @@ decodeFunctionResult(functionFragment: 'MAX_TREASURY_BPS', data: BytesLike): Res
 decodeFunctionResult(functionFragment: 'MAX_VERIFIER_BPS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'VERIFIERS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'authority', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'capture', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'closeEpoch', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'eip712Domain', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'fees', data: BytesLike): Result;
@@ -243,6 +250,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     
 
     
+    capture: TypedContractMethod<
+      [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
     closeEpoch: TypedContractMethod<
       [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], signatures: BytesLike, ],
       [void],
@@ -370,6 +385,11 @@ getFunction(nameOrSignature: 'authority'): TypedContractMethod<
       [],
       [string],
       'view'
+    >;
+getFunction(nameOrSignature: 'capture'): TypedContractMethod<
+      [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
+      [void],
+      'nonpayable'
     >;
 getFunction(nameOrSignature: 'closeEpoch'): TypedContractMethod<
       [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], signatures: BytesLike, ],

@@ -9,6 +9,11 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type TaskStructOutput = [payer: string, node: string, model: string, request: string, policy: bigint, maxAmount: bigint, deadline: bigint, nonce: bigint] & {payer: string, node: string, model: string, request: string, policy: bigint, maxAmount: bigint, deadline: bigint, nonce: bigint }
   
 
+    export type PaymentStruct = {facilitator: AddressLike, validAfter: BigNumberish, signature: BytesLike}
+
+    export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
+  
+
 export declare namespace ITaskEscrow {
       
     export type LockStruct = {amount: BigNumberish, deadline: BigNumberish, status: BigNumberish}
@@ -18,25 +23,30 @@ export declare namespace ITaskEscrow {
     }
 
   export interface TaskEscrowInterface extends Interface {
-    getFunction(nameOrSignature: "MAX_TASK_SECONDS" | "PERMIT2" | "SETTLEMENT" | "SETTLE_WINDOW_SECONDS" | "TOKEN" | "authority" | "charge" | "credit" | "earnings" | "eip712Domain" | "entriesPaused" | "isConsumingScheduledOp" | "isFacilitator" | "locks" | "open" | "refund" | "refuse" | "setAuthority" | "setEntriesPaused" | "setFacilitator" | "taskIdOf" | "withdraw"): FunctionFragment;
+    getFunction(nameOrSignature: "ENTRY_IMPLEMENTATION" | "MAX_TASK_SECONDS" | "PERMIT2" | "SETTLEMENT" | "SETTLE_WINDOW_SECONDS" | "TOKEN" | "authority" | "capture" | "charge" | "createEntry" | "credit" | "earnings" | "eip712Domain" | "entriesPaused" | "entryOf" | "isConsumingScheduledOp" | "isFacilitator" | "locks" | "open" | "openUpto" | "refund" | "refuse" | "setAuthority" | "setEntriesPaused" | "setFacilitator" | "taskIdOf" | "withdraw"): FunctionFragment;
 
-    getEvent(nameOrSignatureOrTopic: "AuthorityUpdated" | "EIP712DomainChanged" | "Earned" | "EntriesPausedSet" | "FacilitatorSet" | "TaskCharged" | "TaskOpened" | "TaskRefunded" | "Withdrawn"): EventFragment;
+    getEvent(nameOrSignatureOrTopic: "AuthorityUpdated" | "EIP712DomainChanged" | "Earned" | "EntriesPausedSet" | "EntryCreated" | "FacilitatorSet" | "TaskCharged" | "TaskOpened" | "TaskRefunded" | "Withdrawn"): EventFragment;
 
-    encodeFunctionData(functionFragment: 'MAX_TASK_SECONDS', values?: undefined): string;
+    encodeFunctionData(functionFragment: 'ENTRY_IMPLEMENTATION', values?: undefined): string;
+encodeFunctionData(functionFragment: 'MAX_TASK_SECONDS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'PERMIT2', values?: undefined): string;
 encodeFunctionData(functionFragment: 'SETTLEMENT', values?: undefined): string;
 encodeFunctionData(functionFragment: 'SETTLE_WINDOW_SECONDS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'TOKEN', values?: undefined): string;
 encodeFunctionData(functionFragment: 'authority', values?: undefined): string;
+encodeFunctionData(functionFragment: 'capture', values: [BytesLike, TaskStruct, AddressLike, BigNumberish, BigNumberish, PaymentStruct, AddressLike]): string;
 encodeFunctionData(functionFragment: 'charge', values: [BytesLike, TaskStruct, AddressLike, BigNumberish, BigNumberish]): string;
+encodeFunctionData(functionFragment: 'createEntry', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'credit', values: [AddressLike[], BigNumberish[]]): string;
 encodeFunctionData(functionFragment: 'earnings', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'eip712Domain', values?: undefined): string;
 encodeFunctionData(functionFragment: 'entriesPaused', values?: undefined): string;
+encodeFunctionData(functionFragment: 'entryOf', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'isConsumingScheduledOp', values?: undefined): string;
 encodeFunctionData(functionFragment: 'isFacilitator', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'locks', values: [BytesLike]): string;
 encodeFunctionData(functionFragment: 'open', values: [TaskStruct, BytesLike]): string;
+encodeFunctionData(functionFragment: 'openUpto', values: [TaskStruct, AddressLike, BigNumberish, BytesLike]): string;
 encodeFunctionData(functionFragment: 'refund', values: [TaskStruct]): string;
 encodeFunctionData(functionFragment: 'refuse', values: [BytesLike, TaskStruct]): string;
 encodeFunctionData(functionFragment: 'setAuthority', values: [AddressLike]): string;
@@ -45,21 +55,26 @@ encodeFunctionData(functionFragment: 'setFacilitator', values: [AddressLike, boo
 encodeFunctionData(functionFragment: 'taskIdOf', values: [TaskStruct]): string;
 encodeFunctionData(functionFragment: 'withdraw', values: [AddressLike]): string;
 
-    decodeFunctionResult(functionFragment: 'MAX_TASK_SECONDS', data: BytesLike): Result;
+    decodeFunctionResult(functionFragment: 'ENTRY_IMPLEMENTATION', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'MAX_TASK_SECONDS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'PERMIT2', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'SETTLEMENT', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'SETTLE_WINDOW_SECONDS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'TOKEN', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'authority', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'capture', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'charge', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'createEntry', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'credit', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'earnings', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'eip712Domain', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'entriesPaused', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'entryOf', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'isConsumingScheduledOp', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'isFacilitator', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'locks', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'open', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'openUpto', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'refund', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'refuse', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setAuthority', data: BytesLike): Result;
@@ -110,6 +125,18 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
       export type InputTuple = [paused: boolean];
       export type OutputTuple = [paused: boolean];
       export interface OutputObject {paused: boolean }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace EntryCreatedEvent {
+      export type InputTuple = [facilitator: AddressLike, entry: AddressLike];
+      export type OutputTuple = [facilitator: string, entry: string];
+      export interface OutputObject {facilitator: string, entry: string }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -212,6 +239,14 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
     
     
+    ENTRY_IMPLEMENTATION: TypedContractMethod<
+      [],
+      [string],
+      'view'
+    >
+    
+
+    
     MAX_TASK_SECONDS: TypedContractMethod<
       [],
       [bigint],
@@ -260,9 +295,25 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
     
 
     
+    capture: TypedContractMethod<
+      [taskId: BytesLike, task: TaskStruct, payout: AddressLike, nodeAmount: BigNumberish, poolAmount: BigNumberish, payment: PaymentStruct, submitter: AddressLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
     charge: TypedContractMethod<
       [taskId: BytesLike, task: TaskStruct, payout: AddressLike, nodeAmount: BigNumberish, poolAmount: BigNumberish, ],
       [void],
+      'nonpayable'
+    >
+    
+
+    
+    createEntry: TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
       'nonpayable'
     >
     
@@ -300,6 +351,14 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
     
 
     
+    entryOf: TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
+      'view'
+    >
+    
+
+    
     isConsumingScheduledOp: TypedContractMethod<
       [],
       [string],
@@ -326,6 +385,14 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
     
     open: TypedContractMethod<
       [task: TaskStruct, signature: BytesLike, ],
+      [string],
+      'nonpayable'
+    >
+    
+
+    
+    openUpto: TypedContractMethod<
+      [task: TaskStruct, facilitator: AddressLike, validAfter: BigNumberish, signature: BytesLike, ],
       [string],
       'nonpayable'
     >
@@ -390,7 +457,12 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
     getFunction<T extends ContractMethod = ContractMethod>(key: string | FunctionFragment): T;
 
-    getFunction(nameOrSignature: 'MAX_TASK_SECONDS'): TypedContractMethod<
+    getFunction(nameOrSignature: 'ENTRY_IMPLEMENTATION'): TypedContractMethod<
+      [],
+      [string],
+      'view'
+    >;
+getFunction(nameOrSignature: 'MAX_TASK_SECONDS'): TypedContractMethod<
       [],
       [bigint],
       'view'
@@ -420,9 +492,19 @@ getFunction(nameOrSignature: 'authority'): TypedContractMethod<
       [string],
       'view'
     >;
+getFunction(nameOrSignature: 'capture'): TypedContractMethod<
+      [taskId: BytesLike, task: TaskStruct, payout: AddressLike, nodeAmount: BigNumberish, poolAmount: BigNumberish, payment: PaymentStruct, submitter: AddressLike, ],
+      [void],
+      'nonpayable'
+    >;
 getFunction(nameOrSignature: 'charge'): TypedContractMethod<
       [taskId: BytesLike, task: TaskStruct, payout: AddressLike, nodeAmount: BigNumberish, poolAmount: BigNumberish, ],
       [void],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'createEntry'): TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
       'nonpayable'
     >;
 getFunction(nameOrSignature: 'credit'): TypedContractMethod<
@@ -445,6 +527,11 @@ getFunction(nameOrSignature: 'entriesPaused'): TypedContractMethod<
       [boolean],
       'view'
     >;
+getFunction(nameOrSignature: 'entryOf'): TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
+      'view'
+    >;
 getFunction(nameOrSignature: 'isConsumingScheduledOp'): TypedContractMethod<
       [],
       [string],
@@ -462,6 +549,11 @@ getFunction(nameOrSignature: 'locks'): TypedContractMethod<
     >;
 getFunction(nameOrSignature: 'open'): TypedContractMethod<
       [task: TaskStruct, signature: BytesLike, ],
+      [string],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'openUpto'): TypedContractMethod<
+      [task: TaskStruct, facilitator: AddressLike, validAfter: BigNumberish, signature: BytesLike, ],
       [string],
       'nonpayable'
     >;
@@ -505,6 +597,7 @@ getFunction(nameOrSignature: 'withdraw'): TypedContractMethod<
 getEvent(key: 'EIP712DomainChanged'): TypedContractEvent<EIP712DomainChangedEvent.InputTuple, EIP712DomainChangedEvent.OutputTuple, EIP712DomainChangedEvent.OutputObject>;
 getEvent(key: 'Earned'): TypedContractEvent<EarnedEvent.InputTuple, EarnedEvent.OutputTuple, EarnedEvent.OutputObject>;
 getEvent(key: 'EntriesPausedSet'): TypedContractEvent<EntriesPausedSetEvent.InputTuple, EntriesPausedSetEvent.OutputTuple, EntriesPausedSetEvent.OutputObject>;
+getEvent(key: 'EntryCreated'): TypedContractEvent<EntryCreatedEvent.InputTuple, EntryCreatedEvent.OutputTuple, EntryCreatedEvent.OutputObject>;
 getEvent(key: 'FacilitatorSet'): TypedContractEvent<FacilitatorSetEvent.InputTuple, FacilitatorSetEvent.OutputTuple, FacilitatorSetEvent.OutputObject>;
 getEvent(key: 'TaskCharged'): TypedContractEvent<TaskChargedEvent.InputTuple, TaskChargedEvent.OutputTuple, TaskChargedEvent.OutputObject>;
 getEvent(key: 'TaskOpened'): TypedContractEvent<TaskOpenedEvent.InputTuple, TaskOpenedEvent.OutputTuple, TaskOpenedEvent.OutputObject>;
@@ -527,6 +620,10 @@ getEvent(key: 'Withdrawn'): TypedContractEvent<WithdrawnEvent.InputTuple, Withdr
 
       'EntriesPausedSet(bool)': TypedContractEvent<EntriesPausedSetEvent.InputTuple, EntriesPausedSetEvent.OutputTuple, EntriesPausedSetEvent.OutputObject>;
       EntriesPausedSet: TypedContractEvent<EntriesPausedSetEvent.InputTuple, EntriesPausedSetEvent.OutputTuple, EntriesPausedSetEvent.OutputObject>;
+    
+
+      'EntryCreated(address,address)': TypedContractEvent<EntryCreatedEvent.InputTuple, EntryCreatedEvent.OutputTuple, EntryCreatedEvent.OutputObject>;
+      EntryCreated: TypedContractEvent<EntryCreatedEvent.InputTuple, EntryCreatedEvent.OutputTuple, EntryCreatedEvent.OutputObject>;
     
 
       'FacilitatorSet(address,bool)': TypedContractEvent<FacilitatorSetEvent.InputTuple, FacilitatorSetEvent.OutputTuple, FacilitatorSetEvent.OutputObject>;

@@ -2,8 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {Certificate, ISettlement, Result} from "../../../contracts/interfaces/ISettlement.sol";
-import {ITaskEscrow, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
+import {ISignatureTransfer} from "@uniswap/v4-periphery/lib/permit2/src/interfaces/ISignatureTransfer.sol";
+import {IFacilitatorEntry} from "../../../contracts/interfaces/IFacilitatorEntry.sol";
+import {ITaskEscrow, Payment, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
 import {IVerifierSet} from "../../../contracts/interfaces/IVerifierSet.sol";
+import {IX402UptoPermit2Proxy} from "../../../contracts/interfaces/IX402UptoPermit2Proxy.sol";
 import {MoneyWorld} from "./MoneyWorld.sol";
 import {VM} from "./Vm.sol";
 
@@ -25,7 +28,9 @@ contract MoneyHandler is MoneyWorld {
     /// @notice What a payer was charged by settlements of tasks that the payer signed.
     mapping(address account => uint256 amount) public charged;
     Task[] internal tasks;
-    bytes[] internal payments;
+    Payment[] internal payments;
+    /// @dev Taken straight from the payer, by one capture.
+    mapping(bytes32 taskId => bool) internal captured;
 
     function open(uint256 amount, uint256 secondsAhead) external {
         for (uint256 i = 0; i < PAYERS; ++i) _open(i, uint256(keccak256(abi.encode(amount, i))), secondsAhead);
@@ -35,6 +40,17 @@ contract MoneyHandler is MoneyWorld {
         if (tasks.length == 0) return;
         _settle(which, uint256(keccak256(abi.encode(amount))), underPreviousEpoch);
         _settle(which / 4, amount, !underPreviousEpoch);
+    }
+
+    /// @notice Captures a task that was never opened, then the same again or another, sometimes for nothing.
+    function capture(uint256 which, uint256 amount, bool underPreviousEpoch) external {
+        uint256 seed = uint256(keccak256(abi.encode(amount)));
+        uint256 charge = which % 8 == 5 ? 0 : seed >> 8;
+        (Task memory task, Payment memory payment) = _newTask(which, seed, amount, which % 8 == 7);
+        if (_capture(task, payment, charge, underPreviousEpoch, false)) _remember(task, payment);
+        if (tasks.length == 0) return;
+        uint256 index = which % 2 == 1 ? tasks.length - 1 : (which / 8) % tasks.length;
+        _capture(tasks[index], payments[index], charge, false, which % 4 == 3);
     }
 
     /// @notice Asks for money back: at once under refusals, or without them once the window is over.
@@ -75,6 +91,7 @@ contract MoneyHandler is MoneyWorld {
     /// @notice What nobody must gain from, and what anybody may do for another.
     function bother(uint256 which, uint256 amount) external {
         _withdraw(which);
+        _misuseUpto(which, amount);
         if (tasks.length == 0) return;
         _replayPayment(which);
         _steal(which, amount);
@@ -124,8 +141,7 @@ contract MoneyHandler is MoneyWorld {
 
     function _replayPayment(uint256 which) private {
         uint256 index = which % tasks.length;
-        bytes memory call = abi.encodeCall(ITaskEscrow.open, (tasks[index], payments[index]));
-        _expect(!_succeeds(address(ESCROW), call), Broken.Once);
+        _expect(!_succeeds(address(ESCROW), _openCall(tasks[index], payments[index])), Broken.Once);
     }
 
     function _steal(uint256 which, uint256 amount) private {
@@ -135,46 +151,122 @@ contract MoneyHandler is MoneyWorld {
         address[] memory thieves = new address[](1);
         uint256[] memory amounts = new uint256[](1);
         (thieves[0], amounts[0]) = (address(this), part);
-        bytes[4] memory attempts = [
+        Payment memory payment = payments[which % tasks.length];
+        bytes[5] memory attempts = [
             abi.encodeCall(ITaskEscrow.charge, (taskId, task, address(this), part, 0)),
+            abi.encodeCall(ITaskEscrow.capture, (taskId, task, address(this), part, 0, payment, address(this))),
             abi.encodeCall(ITaskEscrow.refuse, (taskId, task)),
             abi.encodeCall(ITaskEscrow.credit, (thieves, amounts)),
             ""
         ];
         task.nonce = tasks.length;
-        attempts[3] = abi.encodeCall(ITaskEscrow.open, (task, _signPayment(uint256(keccak256("thief")), task)));
+        attempts[4] = _openCall(task, _payByWitness(uint256(keccak256("thief")), task));
         for (uint256 i = 0; i < attempts.length; ++i) {
             _expect(!_succeeds(address(ESCROW), attempts[i]), Broken.Isolation);
         }
     }
 
+    /// @dev An authorization for a task: worth nothing to a stranger, and to the facilitator only at the escrow's doors.
+    function _misuseUpto(uint256 which, uint256 amount) private {
+        uint256 key = payerKeys[which % PAYERS];
+        (Task memory task, ) = _newTask(which, amount, 0, false);
+        Payment memory payment = _payByUpto(key, task);
+        ISignatureTransfer.PermitTransferFrom memory permit = ISignatureTransfer.PermitTransferFrom({
+            permitted: ISignatureTransfer.TokenPermissions({token: address(TOKEN), amount: task.maxAmount}),
+            nonce: task.nonce,
+            deadline: task.deadline + SETTLE_WINDOW_SECONDS
+        });
+        IX402UptoPermit2Proxy.Witness memory witness = IX402UptoPermit2Proxy.Witness({
+            to: address(ESCROW),
+            facilitator: ENTRY,
+            validAfter: payment.validAfter
+        });
+        bytes memory call = abi.encodeCall(
+            IX402UptoPermit2Proxy.settle,
+            (permit, task.maxAmount, task.payer, witness, payment.signature)
+        );
+        _expect(!_succeeds(address(PROXY), call), Broken.Isolation);
+        _expect(!_succeeds(ENTRY, call), Broken.Isolation);
+        call = abi.encodeCall(
+            IFacilitatorEntry.pull,
+            (address(this), permit, task.maxAmount, task.payer, witness, payment.signature)
+        );
+        _expect(!_succeeds(ENTRY, call), Broken.Isolation);
+        VM.prank(address(0xBAD));
+        _expect(!_succeeds(address(ESCROW), _openCall(task, payment)), Broken.Isolation);
+    }
+
     function _open(uint256 who, uint256 amount, uint256 secondsAhead) private {
-        uint256 key = payerKeys[who];
-        Task memory task = Task({
+        (Task memory task, Payment memory payment) = _newTask(who, amount, secondsAhead, false);
+        bool paused = ESCROW.entriesPaused();
+        bool opened = _succeeds(address(ESCROW), _openCall(task, payment));
+        _expect(opened == !paused, Broken.Entries);
+        if (opened) _remember(task, payment);
+    }
+
+    function _remember(Task memory task, Payment memory payment) private {
+        tasks.push(task);
+        payments.push(payment);
+    }
+
+    /// @dev Half of the payers are stock clients.
+    function _newTask(
+        uint256 who,
+        uint256 amount,
+        uint256 secondsAhead,
+        bool endless
+    ) private view returns (Task memory task, Payment memory payment) {
+        uint256 key = payerKeys[who % PAYERS];
+        uint256 deadline = block.timestamp + MAX_TASK_SECONDS - (secondsAhead % (MAX_TASK_SECONDS + 1));
+        task = Task({
             payer: VM.addr(key),
             node: VM.addr(nodeKeys[amount % NODES]),
             model: keccak256("model"),
             request: keccak256("request"),
             policy: 0,
             maxAmount: uint128(1 + (amount % 1e22)),
-            deadline: uint40(block.timestamp + MAX_TASK_SECONDS - (secondsAhead % (MAX_TASK_SECONDS + 1))),
+            deadline: uint40(endless ? deadline + MAX_TASK_SECONDS + 1 : deadline),
             nonce: tasks.length
         });
-        bytes memory payment = _signPayment(key, task);
-        bool paused = ESCROW.entriesPaused();
-        bool opened = _succeeds(address(ESCROW), abi.encodeCall(ITaskEscrow.open, (task, payment)));
-        _expect(opened == !paused, Broken.Entries);
-        if (!opened) return;
-        tasks.push(task);
-        payments.push(payment);
+        payment = (amount / 2) % 2 == 0 ? _payByWitness(key, task) : _payByUpto(key, task);
+    }
+
+    function _capture(
+        Task memory task,
+        Payment memory payment,
+        uint256 amount,
+        bool underPreviousEpoch,
+        bool tooMuch
+    ) private returns (bool done) {
+        Result memory result = _result(task, tooMuch ? task.maxAmount + 1 : amount % (uint256(task.maxAmount) + 1));
+        uint64 epoch = _epoch(underPreviousEpoch);
+        bool isOpen = _isOpen(result.taskId);
+        bool isNew = ESCROW.locks(result.taskId).status == ITaskEscrow.Status.None && !captured[result.taskId];
+        bool inWindow =
+            block.timestamp <= task.deadline + SETTLE_WINDOW_SECONDS &&
+                (isOpen || task.deadline <= block.timestamp + MAX_TASK_SECONDS);
+        uint256[4] memory before = _holdings(task.payer, result.payout, epoch);
+
+        bytes memory signature = _sign(_keyOf(task.node), SETTLEMENT.resultHashOf(result));
+        done = _succeeds(
+            address(SETTLEMENT),
+            abi.encodeCall(ISettlement.capture, (task, result, signature, _certify(result, epoch, true), payment))
+        );
+        _expect(!done || !tooMuch, Broken.Authority);
+        _expect(!done || isOpen || isNew, Broken.Once);
+        _expect(!done || inWindow, Broken.Windows);
+        _expect(done || !((isOpen || isNew) && inWindow && !tooMuch && _isAccepted(epoch)), Broken.Windows);
+        if (!done || tooMuch) return done;
+        if (isNew) captured[result.taskId] = true;
+        uint256 locked = isNew ? 0 : task.maxAmount;
+        _checkSplit(task.payer, result.amount, locked, before, _holdings(task.payer, result.payout, epoch));
     }
 
     function _settle(uint256 which, uint256 amount, bool underPreviousEpoch) private {
         Task memory task = _pick(which);
         bool tooMuch = which % 4 == 3;
         Result memory result = _result(task, tooMuch ? task.maxAmount + 1 : amount % (uint256(task.maxAmount) + 1));
-        uint64 epoch = VERIFIER_SET.currentEpoch();
-        if (underPreviousEpoch && epoch > 1) --epoch;
+        uint64 epoch = _epoch(underPreviousEpoch);
         bool isOpen = _isOpen(result.taskId);
         bool inWindow = block.timestamp <= task.deadline + SETTLE_WINDOW_SECONDS;
         uint256[4] memory before = _holdings(task.payer, result.payout, epoch);
@@ -188,7 +280,9 @@ contract MoneyHandler is MoneyWorld {
         _expect(!settled || isOpen, Broken.Once);
         _expect(!settled || inWindow, Broken.Windows);
         _expect(settled || !(isOpen && inWindow && !tooMuch && _isAccepted(epoch)), Broken.Windows);
-        if (settled && !tooMuch) _checkSplit(task, result, before, _holdings(task.payer, result.payout, epoch));
+        if (!settled || tooMuch) return;
+        uint256[4] memory afterwards = _holdings(task.payer, result.payout, epoch);
+        _checkSplit(task.payer, result.amount, task.maxAmount, before, afterwards);
     }
 
     function _expectRefund(Task memory task, address target, bytes memory call, bool isOpen, bool inTime) private {
@@ -200,17 +294,19 @@ contract MoneyHandler is MoneyWorld {
         _expect(TOKEN.balanceOf(task.payer) == held + (refunded ? task.maxAmount : 0), Broken.Conservation);
     }
 
+    /// @dev What was locked leaves the escrow but for the charge; where nothing was, the charge comes in.
     function _checkSplit(
-        Task memory task,
-        Result memory result,
+        address from,
+        uint256 amount,
+        uint256 locked,
         uint256[4] memory before,
         uint256[4] memory afterwards
     ) private {
-        uint256 rest = task.maxAmount - result.amount;
-        _expect(before[0] - afterwards[0] == rest && afterwards[1] - before[1] == rest, Broken.Conservation);
+        _expect(before[0] + amount == afterwards[0] + locked, Broken.Conservation);
+        _expect(before[1] + locked == afterwards[1] + amount, Broken.Conservation);
         uint256 credited = (afterwards[2] - before[2]) + (afterwards[3] - before[3]);
-        _expect(credited == result.amount, Broken.Conservation);
-        charged[task.payer] += result.amount;
+        _expect(credited == amount, Broken.Conservation);
+        charged[from] += amount;
     }
 
     /// @dev Tokens of escrow and payer, earnings of the payout, and the pool of the epoch.
@@ -246,6 +342,16 @@ contract MoneyHandler is MoneyWorld {
 
     function _isOpen(bytes32 taskId) private view returns (bool) {
         return ESCROW.locks(taskId).status == ITaskEscrow.Status.Open;
+    }
+
+    function _openCall(Task memory task, Payment memory payment) private pure returns (bytes memory) {
+        if (payment.facilitator == address(0)) return abi.encodeCall(ITaskEscrow.open, (task, payment.signature));
+        return abi.encodeCall(ITaskEscrow.openUpto, (task, payment.facilitator, payment.validAfter, payment.signature));
+    }
+
+    function _epoch(bool previous) private view returns (uint64 epoch) {
+        epoch = VERIFIER_SET.currentEpoch();
+        if (previous && epoch > 1) --epoch;
     }
 
     function _isAccepted(uint64 epoch) private view returns (bool) {

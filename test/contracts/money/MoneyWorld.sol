@@ -3,12 +3,13 @@ pragma solidity ^0.8.28;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {Certificate, ISettlement, Result} from "../../../contracts/interfaces/ISettlement.sol";
-import {Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
+import {Payment, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
 import {MoneyTypes} from "../../../contracts/libraries/MoneyTypes.sol";
 import {OPG} from "../../../contracts/money/OPG.sol";
 import {Settlement} from "../../../contracts/money/Settlement.sol";
 import {TaskEscrow} from "../../../contracts/money/TaskEscrow.sol";
 import {VerifierSet} from "../../../contracts/money/VerifierSet.sol";
+import {X402UptoPermit2Proxy} from "../../../contracts/x402/X402UptoPermit2Proxy.sol";
 import {VM} from "./Vm.sol";
 
 interface IDomainSeparator {
@@ -16,7 +17,7 @@ interface IDomainSeparator {
 }
 
 /// @notice The money contracts with the real Permit2, and everybody's keys: payers, nodes, five verifiers of whom three
-/// make a set. Knows how to sign, not what to do.
+/// make a set. Is a facilitator itself, with an entry. Knows how to sign, not what to do.
 abstract contract MoneyWorld {
     uint256 public constant MAX_TASK_SECONDS = 600;
     uint256 public constant SETTLE_WINDOW_SECONDS = 60;
@@ -32,7 +33,9 @@ abstract contract MoneyWorld {
     VerifierSet public immutable VERIFIER_SET;
     Settlement public immutable SETTLEMENT;
     TaskEscrow public immutable ESCROW;
-    address internal immutable PERMIT2;
+    address public immutable ENTRY;
+    address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
+    X402UptoPermit2Proxy internal constant PROXY = X402UptoPermit2Proxy(0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002);
 
     uint256[] internal payerKeys;
     uint256[] internal nodeKeys;
@@ -42,7 +45,8 @@ abstract contract MoneyWorld {
     mapping(uint64 epoch => uint256[]) internal epochKeys;
 
     constructor() {
-        PERMIT2 = _create(VM.getCode("Permit2.sol:Permit2"));
+        VM.etch(PERMIT2, _create(VM.getCode("Permit2.sol:Permit2")).code);
+        VM.etch(address(PROXY), address(new X402UptoPermit2Proxy()).code);
         TOKEN = new OPG(address(this));
         for (uint256 i = 0; i < PAYERS; ++i) payerKeys.push(uint256(keccak256(abi.encode("payer", i))));
         for (uint256 i = 0; i < NODES; ++i) nodeKeys.push(uint256(keccak256(abi.encode("node", i))));
@@ -72,6 +76,7 @@ abstract contract MoneyWorld {
             })
         );
         ESCROW = TaskEscrow(SETTLEMENT.ESCROW());
+        ENTRY = ESCROW.createEntry(address(this));
     }
 
     function payer(uint256 index) public view returns (address) {
@@ -95,27 +100,23 @@ abstract contract MoneyWorld {
     }
 
     /// @dev What a payer signs for Permit2, the task being the witness.
-    function _signPayment(uint256 payerKey, Task memory task) internal view returns (bytes memory) {
-        bytes32 permitted = keccak256(
-            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), address(TOKEN), task.maxAmount)
+    function _payByWitness(uint256 payerKey, Task memory task) internal view returns (Payment memory) {
+        bytes32 witness = keccak256(abi.encode(MoneyTypes.TASK_TYPEHASH, task));
+        bytes memory signature = _signPermit2(
+            payerKey,
+            task,
+            address(ESCROW),
+            MoneyTypes.TASK_WITNESS_TYPE_STRING,
+            witness
         );
-        bytes32 permitType = keccak256(
-            abi.encodePacked(
-                "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
-                MoneyTypes.TASK_WITNESS_TYPE_STRING
-            )
-        );
-        bytes32 structHash = keccak256(
-            abi.encode(
-                permitType,
-                permitted,
-                address(ESCROW),
-                task.nonce,
-                task.deadline + SETTLE_WINDOW_SECONDS,
-                keccak256(abi.encode(MoneyTypes.TASK_TYPEHASH, task))
-            )
-        );
-        return _sign(payerKey, _digest(IDomainSeparator(PERMIT2).DOMAIN_SEPARATOR(), structHash));
+        return Payment({facilitator: address(0), validAfter: 0, signature: signature});
+    }
+
+    /// @dev What a payer signs as x402's upto for this facilitator's entry.
+    function _payByUpto(uint256 payerKey, Task memory task) internal view returns (Payment memory) {
+        bytes32 witness = keccak256(abi.encode(PROXY.WITNESS_TYPEHASH(), address(ESCROW), ENTRY, block.timestamp));
+        bytes memory signature = _signPermit2(payerKey, task, address(PROXY), PROXY.WITNESS_TYPE_STRING(), witness);
+        return Payment({facilitator: address(this), validAfter: block.timestamp, signature: signature});
     }
 
     function _certify(Result memory result, uint64 epoch, bool agrees) internal view returns (Certificate memory) {
@@ -194,6 +195,27 @@ abstract contract MoneyWorld {
         for (uint256 i = verifierKeys.length - 1; i > 0 && VM.addr(verifierKeys[i - 1]) > VM.addr(key); --i) {
             (verifierKeys[i - 1], verifierKeys[i]) = (key, verifierKeys[i - 1]);
         }
+    }
+
+    function _signPermit2(
+        uint256 payerKey,
+        Task memory task,
+        address spender,
+        string memory witnessTypeString,
+        bytes32 witness
+    ) private view returns (bytes memory) {
+        bytes32 permitted = keccak256(
+            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), address(TOKEN), task.maxAmount)
+        );
+        bytes32 permitType = keccak256(
+            abi.encodePacked(
+                "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
+                witnessTypeString
+            )
+        );
+        uint256 deadline = task.deadline + SETTLE_WINDOW_SECONDS;
+        bytes32 structHash = keccak256(abi.encode(permitType, permitted, spender, task.nonce, deadline, witness));
+        return _sign(payerKey, _digest(IDomainSeparator(PERMIT2).DOMAIN_SEPARATOR(), structHash));
     }
 
     function _create(bytes memory creationCode) private returns (address created) {

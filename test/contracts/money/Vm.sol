@@ -6,6 +6,7 @@ interface Vm {
     function addr(uint256 privateKey) external pure returns (address);
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
+    function etch(address target, bytes calldata runtimeCode) external;
     function warp(uint256 timestamp) external;
     function getCode(string calldata artifact) external view returns (bytes memory creationCode);
 }

@@ -8,6 +8,7 @@ const governed = {
   OPG: [],
   VerifierSet: ["cancelInstallation", "scheduleInstallation"],
   TaskEscrow: ["setEntriesPaused", "setFacilitator"],
+  FacilitatorEntry: [],
   Settlement: ["setFees", "setTreasury"],
 } as const;
 
@@ -23,8 +24,20 @@ const others = {
     "transferWithAuthorization",
   ],
   VerifierSet: ["handover", "install", "setAuthority"],
-  TaskEscrow: ["charge", "credit", "open", "refund", "refuse", "setAuthority", "withdraw"],
-  Settlement: ["closeEpoch", "refuse", "setAuthority", "settle"],
+  TaskEscrow: [
+    "capture",
+    "charge",
+    "createEntry",
+    "credit",
+    "open",
+    "openUpto",
+    "refund",
+    "refuse",
+    "setAuthority",
+    "withdraw",
+  ],
+  FacilitatorEntry: ["pull", "setSigner", "settle"],
+  Settlement: ["capture", "closeEpoch", "refuse", "setAuthority", "settle"],
 } as const;
 
 type ContractName = keyof typeof governed;

@@ -29,6 +29,17 @@ describe("TaskEscrow with a hostile token", () => {
         .to.be.revertedWithCustomError(taskEscrow, "TransferMismatch")
         .withArgs(990n, 1_000n);
     });
+
+    for (const way of ["witness", "upto"] as const) {
+      it(`captures nothing by ${way}: what arrived is not the charge`, async () => {
+        const { taskEscrow, makeTask, paymentBy, capture } = await withToken("FeeToken");
+        const task = await makeTask({ maxAmount: 1_000n });
+        await expect(capture(task, await paymentBy[way](task), { payout, amount: 1_000n }))
+          .to.be.revertedWithCustomError(taskEscrow, "TransferMismatch")
+          .withArgs(990n, 1_000n);
+        expect(await taskEscrow.earnings(payout)).to.equal(0n);
+      });
+    }
   });
 
   describe("that returns false", () => {
@@ -116,6 +127,21 @@ describe("TaskEscrow with a hostile token", () => {
       const answer = await reenter(money, addresses.settlement, data, () => settle(task, { payout }));
       expect(answer).to.equal(taskEscrow.interface.encodeErrorResult("TaskNotOpen", [result.taskId, 2]));
       expect(await opg.balanceOf(taskEscrow)).to.equal(await owed(money));
+      expect((await settlement.pools(1)).settledTasks).to.equal(1n);
+    });
+
+    it("gains nothing by capturing during a capture", async () => {
+      const money = await withToken("ReentrantToken");
+      const { settlement, makeTask, makeResult, signResult, certifyResult, paymentBy, capture, addresses, opg } = money;
+      const task = await makeTask();
+      const payment = await paymentBy.witness(task);
+      const result = await makeResult(task, { payout });
+      const [nodeSignature, certificate] = [await signResult(result), await certifyResult(result)];
+      const args = [task, result, nodeSignature, certificate, payment] as const;
+      const data = settlement.interface.encodeFunctionData("capture", [...args]);
+      const answer = await reenter(money, addresses.settlement, data, () => capture(task, payment, { payout }));
+      expect(answer).to.equal(money.permit2.interface.encodeErrorResult("InvalidNonce"));
+      expect(await opg.balanceOf(money.taskEscrow)).to.equal(await owed(money));
       expect((await settlement.pools(1)).settledTasks).to.equal(1n);
     });
 

@@ -1,11 +1,13 @@
 import { network } from "hardhat";
-import { id, type TransactionResponse, Wallet } from "ethers";
+import { id, type TransactionResponse, Wallet, ZeroAddress } from "ethers";
+import type { CapturedPayment } from "#chain/settlement.ts";
 import { PERMIT2 } from "#protocol/payment.ts";
+import { proxyAddresses, type ProxyAuthorization, proxyTypedData } from "#protocol/proxyPayment.ts";
 import type { Result } from "#protocol/result.ts";
 import type { Task } from "#protocol/task.ts";
 import { countsTypedData } from "#protocol/verdict.ts";
 import { typesOf, verifierSetDomain } from "#protocol/typedData.ts";
-import { certify, type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
+import { certify, type NetworkFixture, networkFixture, sign } from "#test/contracts/fixture.ts";
 
 /** One chain for all tests of the money contracts; every test starts from the same snapshot of it. */
 const connection = await network.create();
@@ -42,12 +44,59 @@ export async function mineAt(timestamp: number): Promise<void> {
 async function moneyFixture() {
   const deployed = await networkFixture(connection);
   const permit2 = await ethers.getContractAt("Permit2", PERMIT2);
-  return { ...deployed, permit2, ...endings(deployed), ...verifierChanges(deployed) };
+  const facilitatorEntry = await ethers.getContractAt("FacilitatorEntry", deployed.entry);
+  const paid = { ...payments(deployed), ...endings(deployed), ...verifierChanges(deployed) };
+  return { ...deployed, permit2, facilitatorEntry, ...paid };
 }
 
 /** The contracts, fresh for each test. */
 export function loadMoney(): Promise<Money> {
   return networkHelpers.loadFixture(moneyFixture);
+}
+
+function payments({
+  parameters,
+  addresses,
+  chainId,
+  entry,
+  wallets,
+  makeTask,
+  signPayment,
+  taskEscrow,
+}: NetworkFixture) {
+  /** What a stock client signs for a task: x402's `upto` by the facilitator's entry. */
+  const uptoOf = (task: Task, changes: Partial<ProxyAuthorization> = {}): ProxyAuthorization => ({
+    from: task.payer,
+    permitted: { token: addresses.opg, amount: task.maxAmount },
+    spender: proxyAddresses.upto,
+    nonce: task.nonce,
+    deadline: BigInt(task.deadline + parameters.settleWindowSeconds),
+    witness: { to: addresses.taskEscrow, facilitator: entry, validAfter: 0n },
+    ...changes,
+  });
+  const signUpto = (authorization: ProxyAuthorization, signer = wallets.payer): Promise<string> =>
+    sign(signer, proxyTypedData("upto", authorization, BigInt(chainId)));
+  /** A task that is open, by `upto`. */
+  const openTaskUpto = async (changes: Partial<Task> = {}): Promise<Task> => {
+    const task = await makeTask(changes);
+    const { address } = wallets.facilitator;
+    await taskEscrow.connect(wallets.facilitator).openUpto(task, address, 0n, await signUpto(uptoOf(task)));
+    return task;
+  };
+  /** A payment for a capture, by the way of its name. */
+  const paymentBy = {
+    witness: async (task: Task): Promise<CapturedPayment> => ({
+      facilitator: ZeroAddress,
+      validAfter: 0n,
+      signature: await signPayment(task),
+    }),
+    upto: async (task: Task, changes: Partial<ProxyAuthorization> = {}): Promise<CapturedPayment> => {
+      const authorization = uptoOf(task, changes);
+      const { validAfter } = authorization.witness;
+      return { facilitator: wallets.facilitator.address, validAfter, signature: await signUpto(authorization) };
+    },
+  };
+  return { uptoOf, signUpto, openTaskUpto, paymentBy };
 }
 
 function endings({ settlement, wallets, makeResult, signResult, certifyResult }: NetworkFixture) {
@@ -61,6 +110,17 @@ function endings({ settlement, wallets, makeResult, signResult, certifyResult }:
     ): Promise<TransactionResponse> => {
       const result = await makeResult(task, changes);
       return bySubmitter.settle(task, result, await signResult(result), await certifyResult(result, verdict));
+    },
+    /** Captures a task, submitted by the facilitator unless said otherwise. */
+    capture: async (
+      task: Task,
+      payment: CapturedPayment,
+      changes: Partial<Result> = {},
+      { by = wallets.facilitator, ...verdict }: VerdictChanges & { by?: Wallet } = {},
+    ): Promise<TransactionResponse> => {
+      const result = await makeResult(task, changes);
+      const certificate = await certifyResult(result, verdict);
+      return settlement.connect(by).capture(task, result, await signResult(result), certificate, payment);
     },
     /** Refunds an open task under refusals, submitted by somebody who has no part in it. */
     refuse: async (

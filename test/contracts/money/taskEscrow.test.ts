@@ -60,16 +60,18 @@ describe("TaskEscrow", () => {
     });
   });
 
-  describe("charge, refuse and credit", () => {
+  describe("charge, capture, refuse and credit", () => {
     it("are for the settlement contract alone", async () => {
-      const { taskEscrow, wallets, openTask, addresses } = await loadMoney();
+      const { taskEscrow, wallets, openTask, paymentBy, addresses } = await loadMoney();
       expect(await taskEscrow.SETTLEMENT()).to.equal(addresses.settlement);
       const task = await openTask();
       const taskId = await taskEscrow.taskIdOf(task);
       const { stranger } = wallets;
       const escrow = taskEscrow.connect(stranger);
+      const payment = await paymentBy.upto(task);
       for (const call of [
         escrow.charge(taskId, task, stranger.address, 1n, 0n),
+        escrow.capture(taskId, task, stranger.address, 1n, 0n, payment, wallets.facilitator.address),
         escrow.refuse(taskId, task),
         escrow.credit([stranger.address], [1n]),
       ]) {
@@ -103,7 +105,7 @@ describe("TaskEscrow", () => {
   describe("setEntriesPaused", () => {
     it("stops open, and nothing that lets money out", async () => {
       const money = await loadMoney();
-      const { taskEscrow, addresses, govern, openTask, settle, refuse, parameters } = money;
+      const { taskEscrow, addresses, govern, openTask, openTaskUpto, settle, refuse, parameters } = money;
       const tasks = [
         await openTask({ nonce: 1n }),
         await openTask({ nonce: 2n }),
@@ -117,7 +119,9 @@ describe("TaskEscrow", () => {
       await pause(true);
       expect(await taskEscrow.entriesPaused()).to.equal(true);
       expect(await taskEscrow.queryFilter(taskEscrow.filters.EntriesPausedSet())).to.have.length(1);
-      await expect(openTask({ nonce: 4n })).to.be.revertedWithCustomError(taskEscrow, "EntriesPaused");
+      for (const open of [openTask, openTaskUpto]) {
+        await expect(open({ nonce: 4n })).to.be.revertedWithCustomError(taskEscrow, "EntriesPaused");
+      }
       await settle(tasks[0], { payout: walletOf("payout").address });
       await refuse(tasks[1]);
       await taskEscrow.withdraw(walletOf("payout").address);
