@@ -3,7 +3,6 @@ import type { InferAnswer, Receipt } from "./inferAnswer.ts";
 import { meterCharge } from "./meter.ts";
 import type { ModelListing } from "./model.ts";
 import { domainIn, type Network } from "./network.ts";
-import { paymentDigestOf, type TaskAuthorization } from "./payment.ts";
 import { responseDigest, resultHashOf, resultTypedData } from "./result.ts";
 import { releaseTypedData, type Task, taskIdOf } from "./task.ts";
 import { type NamedTensors, tensorBytes, tensorsDigest } from "./tensors.ts";
@@ -17,7 +16,10 @@ export interface PaidRequest {
   listing: Pick<ModelListing, "meter" | "outputs">;
   salt: string;
   inputs: NamedTensors;
-  authorization: TaskAuthorization;
+  /** The task that was paid for. */
+  task: Task;
+  /** Digest that the payer signed: `paymentDigestOf` or `proxyPaymentDigest`. */
+  paymentDigest: string;
 }
 
 /**
@@ -27,13 +29,12 @@ export interface PaidRequest {
  * @throws OpgError `invalid_receipt` naming the part that does not hold
  */
 export function checkReceipt(answer: InferAnswer, outputs: NamedTensors, paid: PaidRequest): void {
-  const { network, authorization } = paid;
+  const { network, task } = paid;
   const { receipt } = answer;
-  const task = authorization.witness;
   const taskId = taskIdOf(task, domainIn(network, "taskEscrow"));
   require(answer.taskId === taskId &&
     taskIdOf(receipt.task, domainIn(network, "taskEscrow")) === taskId, "task", taskId);
-  require(isReleased(receipt, authorization, network), "release", taskId);
+  require(isReleased(receipt, taskId, paid), "release", taskId);
   require(receipt.result.taskId === taskId, "result.taskId", taskId);
   require(receipt.result.response === digestOf(outputs, paid), "result.response", taskId);
   require(receipt.result.amount === chargeOf(outputs, paid) &&
@@ -48,11 +49,11 @@ export function checkReceipt(answer: InferAnswer, outputs: NamedTensors, paid: P
   require(isCertified(receipt, task, network), "verdicts", taskId);
 }
 
-function isReleased({ release }: Receipt, authorization: TaskAuthorization, network: Network): boolean {
+function isReleased({ release }: Receipt, taskId: string, { network, paymentDigest }: PaidRequest): boolean {
   const taskEscrow = domainIn(network, "taskEscrow");
   return (
-    release.taskId === taskIdOf(authorization.witness, taskEscrow) &&
-    release.paymentDigest === paymentDigestOf(authorization, BigInt(network.chainId)) &&
+    release.taskId === taskId &&
+    release.paymentDigest === paymentDigest &&
     network.facilitators.some(({ address }) => address === release.facilitator) &&
     isSignedBy(release.facilitator, releaseTypedData(release, taskEscrow), release.signature)
   );

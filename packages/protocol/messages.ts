@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { address, bytes, bytes32 } from "./hex.ts";
 import { resultJson, signedResultJson } from "./result.ts";
+import { transactionPurposes } from "./settlement.ts";
 import { signedReleaseJson, taskJson, taskStates } from "./task.ts";
 import { namedTensorsJson } from "./tensors.ts";
 import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
@@ -10,7 +11,7 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  *
  * | role | route | body | answer |
  * |---|---|---|---|
- * | facilitator | `POST /tasks` | x402's `{x402Version, paymentPayload, paymentRequirements}` | {@link releasedTaskJson} |
+ * | facilitator | `POST /tasks` | x402's `{x402Version, paymentPayload, paymentRequirements, task?}` | {@link releasedTaskJson} |
  * | facilitator | `POST /tasks/{taskId}/certificate` | {@link certificateJson} | {@link acceptedCertificateJson} |
  * | facilitator | `POST /tasks/{taskId}/refusals` | {@link refusalJson} | {@link taskRecordJson} |
  * | facilitator | `GET /tasks/{taskId}` | | {@link taskRecordJson} |
@@ -27,7 +28,7 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  */
 
 const transactionJson = z.strictObject({
-  purpose: z.enum(["open", "settle", "refuse", "refund"]),
+  purpose: z.enum(transactionPurposes),
   hash: bytes32,
   /** Whether it is in a block, and how it ended there. */
   status: z.enum(["sent", "included", "reverted"]),
@@ -45,9 +46,13 @@ export const releasedRequestJson = z.strictObject({
 export type ReleasedRequest = z.output<typeof releasedRequestJson>;
 export type ReleasedRequestJson = z.input<typeof releasedRequestJson>;
 
-/** The facilitator's answer to a payment: the release, and the transaction that locked the money. */
+/**
+ * The facilitator's answer to a payment: the release, and the transaction that locked the money, if one did. The task is
+ * the one that the authorization was first used for, which is another than the one sent when the same payment comes again.
+ */
 export const releasedTaskJson = z.strictObject({
   taskId: bytes32,
+  task: taskJson,
   release: signedReleaseJson,
   transactions: z.array(transactionJson),
 });

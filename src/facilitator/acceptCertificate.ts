@@ -6,6 +6,7 @@ import { resultHashOf } from "#protocol/result.ts";
 import type { SignedVerdict } from "#protocol/verdict.ts";
 import type { z } from "zod";
 import { acceptedEpochs, verdictsOfMembers } from "./acceptedEpochs.ts";
+import { isOverdue } from "./chainTime.ts";
 import { requirePassed } from "./checks/check.ts";
 import { checkSignedResult } from "./checks/checkSignedResult.ts";
 import { checkVerdict } from "./checks/checkVerdict.ts";
@@ -32,6 +33,8 @@ export async function acceptCertificate(
   requirePassed(checkSignedResult(message, { taskId, task, settlement: domainIn(network, "settlement") }));
   requireOpenEnded(taskId, state);
   if (state === "released") {
+    // Kept, it would be a charge that the payer seems to have withheld.
+    if (await isOverdue(dependencies, task)) throw taskLost(taskId, state);
     const verdicts = await requireQuorum(dependencies, task.policy, message);
     const nodeSignature = Signature.from(message.nodeSignature).serialized;
     await store.recordCertificate({ result: message.result, nodeSignature }, verdicts);
@@ -39,7 +42,7 @@ export async function acceptCertificate(
   }
   await closer.close(taskId);
   const current = await findReleased(store, taskId);
-  const settling = current.transactions.findLast(({ purpose }) => purpose === "settle");
+  const settling = current.transactions.findLast(({ purpose }) => purpose === "settle" || purpose === "capture");
   return { taskId, state: current.state, transaction: settling?.hash ?? null };
 }
 
@@ -50,11 +53,13 @@ function requireOpenEnded(taskId: string, state: string): void {
     });
   }
   if (state === "expired" || state === "refunded") {
-    throw new OpgError("task_lost", "The task ended without a certificate in time; its payer has been refunded.", {
-      taskId,
-      state,
-    });
+    throw taskLost(taskId, state);
   }
+}
+
+function taskLost(taskId: string, state: string): OpgError {
+  const words = "The task ended without a certificate in time; its payer keeps the money, or is being refunded.";
+  return new OpgError("task_lost", words, { taskId, state });
 }
 
 /** The valid verdicts of an accepted epoch in which enough members agree. */

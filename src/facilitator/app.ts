@@ -3,12 +3,17 @@ import { OpgError } from "#protocol/errors.ts";
 import { bytes32 } from "#protocol/hex.ts";
 import { certificateJson, refusalJson } from "#protocol/messages.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
+import { serveMetrics } from "#service/metrics.ts";
 import { acceptCertificate } from "./acceptCertificate.ts";
 import { acceptPayment } from "./acceptPayment.ts";
 import { acceptRefusal } from "./acceptRefusal.ts";
+import { addMerchantRoutes } from "./merchant/addMerchantRoutes.ts";
 import { requirePassed } from "./checks/check.ts";
 import { checkEnvelope } from "./checks/checkEnvelope.ts";
+import type { TaskPayment } from "./checks/payment.ts";
 import type { ActingDependencies } from "./dependencies.ts";
+import { addExposureMetrics } from "./exposureMetrics.ts";
+import { joinCalls } from "./joinCalls.ts";
 import { envelopeOf, paymentBodyJson, readPayment } from "./readPayment.ts";
 import { taskRecord } from "./taskRecord.ts";
 
@@ -19,13 +24,15 @@ const MAX_BODY_BYTES = 256 * 1024;
 export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
   const { terms, store, logger } = dependencies;
   const app = createApp(logger, MAX_BODY_BYTES);
+  addExposureMetrics(serveMetrics(app), store, terms.exposureCap);
+  const accept = joinCalls(sameness, (payment: TaskPayment) => acceptPayment(dependencies, payment));
 
   app.get("/info", (context) => context.json({ facilitator: terms.facilitator }));
 
   app.post("/tasks", async (context) => {
     const body = await readBody(context, paymentBodyJson);
     requirePassed(checkEnvelope(envelopeOf(body), terms));
-    return context.json(await acceptPayment(dependencies, readPayment(body)));
+    return context.json(await accept(readPayment(body, terms.chainId)));
   });
 
   app.get("/tasks/:taskId", async (context) => {
@@ -46,7 +53,14 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
     return context.json(taskRecord(stored, terms.facilitator));
   });
 
+  addMerchantRoutes(app, dependencies);
   return app;
+}
+
+/** Payments that differ in nothing but the node which a gateway proposes are the same. */
+function sameness(payment: TaskPayment): string {
+  const withoutNode = { ...payment, task: { ...payment.task, node: null } };
+  return JSON.stringify(withoutNode, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
 }
 
 function taskIdIn(context: Context): string {

@@ -7,6 +7,7 @@ import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
+import type { PaymentSettler } from "./merchant/paymentSettler.ts";
 import type { Outbox } from "./outbox.ts";
 import type { TaskCloser } from "./taskCloser.ts";
 import type { TaskOpener } from "./taskOpener.ts";
@@ -31,4 +32,6 @@ export interface Dependencies {
 export interface ActingDependencies extends Dependencies {
   opener: TaskOpener;
   closer: TaskCloser;
+  /** Brings merchants' payments to their end. */
+  settler: PaymentSettler;
 }

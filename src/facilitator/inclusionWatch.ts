@@ -81,10 +81,10 @@ export class InclusionWatch {
   }
 
   async #end(watched: Watched, inclusion: Inclusion): Promise<void> {
-    const { hash, taskId, purpose } = watched.transaction;
+    const { hash, subject, purpose } = watched.transaction;
     await this.#store.recordInclusion(hash, inclusion);
     this.#watched.delete(hash);
-    this.#logger.info({ taskId, purpose, hash, ...inclusion }, "transaction ended");
+    this.#logger.info({ subject, purpose, hash, ...inclusion }, "transaction ended");
     watched.ended.resolve(inclusion);
   }
 

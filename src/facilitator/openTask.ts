@@ -1,38 +1,50 @@
 import { Transaction } from "ethers";
+import type { Call } from "#chain/call.ts";
 import { decodeRevert, type Revert } from "#chain/decodeRevert.ts";
 import { CallReverted } from "#chain/submitCall.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { domainIn } from "#protocol/network.ts";
 import { releaseTypedData } from "#protocol/task.ts";
-import type { Claim, StoredTask } from "#store/facilitatorTasks.ts";
+import type { StoredTask } from "#store/facilitatorTasks.ts";
+import type { Claim } from "#store/taskClaims.ts";
 import type { Inclusion } from "#store/facilitatorTransactions.ts";
 import type { Dependencies } from "./dependencies.ts";
 import type { SentTransaction } from "./outbox.ts";
+import { sponsorAllowance } from "./sponsorAllowance.ts";
+import type { Opening } from "./taskOpener.ts";
 
 /**
- * Locks the money of a claimed task, then releases the task; a claim whose money cannot be locked is rejected. Whichever
- * it is, is in the store when the promise resolves.
- *
- * @param signature - the payer's
+ * Makes sure of a claimed task's money, by locking it unless the claim goes without, then releases the task; a claim whose
+ * money cannot be had is rejected. Whichever it is, is in the store when the promise resolves.
  */
-export async function openTask(dependencies: Dependencies, claim: Claim, signature: string): Promise<void> {
-  const { outbox, escrow } = dependencies;
+export async function openTask(
+  dependencies: Dependencies,
+  claim: Claim,
+  sponsorship: Opening["sponsorship"],
+): Promise<void> {
   let sent: SentTransaction;
   try {
-    sent = await outbox.send(claim.taskId, "open", escrow.populateOpen(claim.task, signature));
+    if (sponsorship) await sponsorAllowance(dependencies, claim.taskId, sponsorship.permit, sponsorship.need);
+    if (claim.unlocked) return await release(dependencies, claim);
+    sent = await dependencies.outbox.send(claim.taskId, "open", openingCall(dependencies, claim));
   } catch (error) {
     if (error instanceof CallReverted)
       return concludeByLock(dependencies, claim, () => Promise.resolve(openFailed(claim, error.revert)));
-    if (isUnavailable(error)) return reject(dependencies, claim, error);
+    if (isRefusal(error)) return reject(dependencies, claim, error);
     throw error;
   }
   const inclusion = await sent.ended;
   await conclude(dependencies, claim, inclusion);
 }
 
+function openingCall({ escrow, terms }: Dependencies, { task, signature, validAfter }: Claim): Call {
+  if (validAfter === null) return escrow.populateOpen(task, signature);
+  return escrow.populateOpenUpto(task, terms.facilitator, validAfter, signature);
+}
+
 /**
  * Takes up a claim that an earlier process left behind. Without a transaction of its own nobody but the payer can have
- * locked the money, so the lock decides.
+ * locked the money, so the lock decides, also about a claim that was to go without.
  */
 export async function finishOpening(dependencies: Dependencies, stored: StoredTask): Promise<void> {
   const opening = stored.transactions.findLast(({ purpose }) => purpose === "open");
@@ -70,6 +82,11 @@ async function concludeByLock(
 
 function isUnavailable(error: unknown): error is OpgError {
   return error instanceof OpgError && error.code === "chain_unavailable";
+}
+
+/** The chain does not answer, or the payer's permit took no effect: the claim ends, and the payment may come again. */
+function isRefusal(error: unknown): error is OpgError {
+  return isUnavailable(error) || (error instanceof OpgError && error.code === "permit2_allowance_required");
 }
 
 async function release(dependencies: Dependencies, { taskId, paymentDigest }: Claim): Promise<void> {

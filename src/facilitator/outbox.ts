@@ -29,6 +29,7 @@ export interface SentTransaction {
 export class Outbox {
   readonly #dependencies: OutboxDependencies;
   readonly #watch: InclusionWatch;
+  #lastOnTheirWay: ReadonlySet<string> = new Set();
 
   constructor(dependencies: OutboxDependencies) {
     this.#dependencies = dependencies;
@@ -42,29 +43,42 @@ export class Outbox {
     this.#watch.start();
   }
 
+  /**
+   * Takes over what was on its way at the last call and still is, whoever sent it: of several processes with the same key
+   * the next ones' transactions wait for it too, and the sender may be gone.
+   */
+  async adopt(): Promise<void> {
+    const onTheirWay = await this.#dependencies.store.sentTransactions();
+    for (const transaction of onTheirWay) {
+      if (this.#lastOnTheirWay.has(transaction.hash)) await this.resume(transaction);
+    }
+    this.#lastOnTheirWay = new Set(onTheirWay.map(({ hash }) => hash));
+  }
+
   /** Stops watching; what is on its way stays in the store. */
   stop(): Promise<void> {
     return this.#watch.stop();
   }
 
   /**
-   * Signs, stores and broadcasts a call, unless one for the same task and purpose is on its way or went through. A call that
+   * Signs, stores and broadcasts a call, unless one for the same subject and purpose is on its way or went through. A call that
    * would revert is found out before a nonce is spent on it.
    *
+   * @param subject - the taskId or payment digest that it belongs to
    * @throws CallReverted when the contract would refuse it now, OpgError `chain_unavailable` before anything is stored
    */
-  async send(taskId: string, purpose: TransactionPurpose, call: Call): Promise<SentTransaction> {
+  async send(subject: string, purpose: TransactionPurpose, call: Call): Promise<SentTransaction> {
     const { provider, wallet, chainId, store, logger } = this.#dependencies;
     const [price, minedNonces] = await Promise.all([
       priceCall(provider, wallet.address, call),
       provider.getTransactionCount(wallet.address, "latest"),
     ]);
-    const request = { signer: wallet.address, taskId, purpose, minedNonces };
+    const request = { signer: wallet.address, subject, purpose, minedNonces };
     const transaction = await store.recordTransaction(request, async (nonce) => {
       const raw = await wallet.signTransaction({ type: 2, chainId, nonce, ...call, ...price });
       return { hash: keccak256(raw), raw };
     });
-    logger.info({ taskId, purpose, hash: transaction.hash, nonce: transaction.nonce }, "transaction signed");
+    logger.info({ subject, purpose, hash: transaction.hash, nonce: transaction.nonce }, "transaction signed");
     return this.resume(transaction);
   }
 

@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
-import { claimedRequirementsJson, taskPayloadJson } from "#protocol/payment.ts";
+import { allowancePermitIn } from "#protocol/gasSponsoring.ts";
+import { claimedRequirementsJson, paymentDigestOf, taskPayloadJson } from "#protocol/payment.ts";
+import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
+import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
+import { taskJson } from "#protocol/task.ts";
 import type { PaymentEnvelope } from "./checks/checkEnvelope.ts";
 import type { TaskPayment } from "./checks/payment.ts";
 
@@ -9,8 +13,15 @@ const named = z.looseObject({ scheme: z.string().max(100), network: z.string().m
 /** Body of `POST /tasks`, as far as every scheme has it. */
 export const paymentBodyJson = z.looseObject({
   x402Version: z.number(),
-  paymentPayload: z.looseObject({ x402Version: z.number(), accepted: named, payload: z.unknown() }),
+  paymentPayload: z.looseObject({
+    x402Version: z.number(),
+    accepted: named,
+    payload: z.unknown(),
+    extensions: z.unknown().optional(),
+  }),
   paymentRequirements: named,
+  /** Only with scheme `upto`: what the gateway would have computed. */
+  task: z.unknown().optional(),
 });
 
 export type PaymentBody = z.output<typeof paymentBodyJson>;
@@ -25,11 +36,30 @@ export function envelopeOf({ x402Version, paymentPayload, paymentRequirements }:
   };
 }
 
-/** Reads a payment of scheme `task`. @throws OpgError `invalid_body` naming the field */
-export function readPayment({ paymentPayload, paymentRequirements }: PaymentBody): TaskPayment {
-  const payload = readPart("paymentPayload.payload", taskPayloadJson, paymentPayload.payload);
-  const requirements = readPart("paymentRequirements", claimedRequirementsJson, paymentRequirements);
-  return { signature: payload.signature, authorization: payload.permit2Authorization, requirements };
+const uptoRequirementsJson = claimedRequirementsJson.pick({ network: true, amount: true, asset: true, payTo: true });
+
+/** Reads a payment for a task whose envelope passed. @throws OpgError `invalid_body` naming the field */
+export function readPayment({ paymentPayload, paymentRequirements, task }: PaymentBody, chainId: bigint): TaskPayment {
+  const { payload, extensions } = paymentPayload;
+  const claimed = { identifier: paymentIdentifierIn(extensions) ?? null, permit: allowancePermitIn(extensions) };
+  if (paymentRequirements.scheme === "task") {
+    const { signature, permit2Authorization } = readPart("paymentPayload.payload", taskPayloadJson, payload);
+    return {
+      ...{ ...claimed, scheme: "task", signature, authorization: permit2Authorization },
+      digest: paymentDigestOf(permit2Authorization, chainId),
+      task: permit2Authorization.witness,
+      requirements: readPart("paymentRequirements", claimedRequirementsJson, paymentRequirements),
+    };
+  }
+  const read = readPart("paymentPayload.payload", proxyPayloadJson.upto, payload);
+  const requirements = readPart("paymentRequirements", uptoRequirementsJson, paymentRequirements);
+  const { signature, permit2Authorization } = read;
+  return {
+    ...{ ...claimed, scheme: "upto", signature, authorization: permit2Authorization, requirements },
+    digest: proxyPaymentDigest("upto", permit2Authorization, chainId),
+    task: readPart("task", taskJson, task),
+    proxy: { ...read, ...claimed, scheme: "upto", requirements },
+  };
 }
 
 function readPart<Schema extends z.ZodType>(name: string, schema: Schema, value: unknown): z.output<Schema> {

@@ -7,22 +7,28 @@ import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { caip2, type Network } from "#protocol/network.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
-import { daemonVariables, privateKey, readConfig } from "#service/config.ts";
+import { atomicUnits, daemonVariables, privateKey, readConfig, retentionSeconds } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger, type Logger } from "#service/logger.ts";
-import { repeat } from "#service/repeat.ts";
+import { repeat, type Repeated } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { createFacilitatorApp } from "./app.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
 import type { ActingDependencies } from "./dependencies.ts";
 import { finishTasks } from "./finishTasks.ts";
+import { forgetEnded } from "./forgetEnded.ts";
+import { finishPayments } from "./merchant/finishPayments.ts";
+import { PaymentSettler } from "./merchant/paymentSettler.ts";
 import { Outbox } from "./outbox.ts";
 import { TaskCloser } from "./taskCloser.ts";
 import { TaskOpener } from "./taskOpener.ts";
 
-const FINISH_TASKS_EVERY_SECONDS = 2;
+const FINISH_EVERY_SECONDS = 2;
+/** 10 OPG. */
+const DEFAULT_EXPOSURE_CAP = 10n * 10n ** 18n;
+const FORGET_EVERY_SECONDS = 600;
 /** Running requests get this long to end; what they began is taken up at the next start. */
 const DRAIN_SECONDS = 5;
 
@@ -31,6 +37,10 @@ const variables = {
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgresql:// URL"),
   /** Signs releases, and pays the gas of the facilitator's transactions. */
   OPG_FACILITATOR_KEY: privateKey,
+  /** What one payer may owe of a token without a lock, atomic units. */
+  OPG_EXPOSURE_CAP: atomicUnits.default(DEFAULT_EXPOSURE_CAP),
+  /** Ended tasks and payments are forgotten so long after their authorizations are over. */
+  OPG_RETENTION_SECONDS: retentionSeconds,
 };
 
 /** What a test may put in place of the real thing. */
@@ -56,10 +66,11 @@ export async function startFacilitator(
   const escrow = new TaskEscrowAdapter(network.contracts.taskEscrow, provider);
   await requireRegistered(escrow, wallet.address);
   const store = await openStore(config.DATABASE_URL, logger);
-  const dependencies = connect({ network, provider, escrow, wallet, store, clock, logger });
+  const foundations = { network, provider, escrow, wallet, store, clock, logger };
+  const dependencies = connect(foundations, config.OPG_EXPOSURE_CAP);
 
   await dependencies.outbox.start();
-  const finishing = repeat("finish tasks", FINISH_TASKS_EVERY_SECONDS, () => finishTasks(dependencies), logger);
+  const duties = startDuties(dependencies, config.OPG_RETENTION_SECONDS);
   const server = await startHttpServer(createFacilitatorApp(dependencies), {
     host: config.OPG_HOST,
     port: config.OPG_PORT,
@@ -69,12 +80,22 @@ export async function startFacilitator(
     logger,
     stop: async () => {
       await server.close(DRAIN_SECONDS);
-      await finishing.stop();
+      await Promise.all(duties.map((duty) => duty.stop()));
       await dependencies.outbox.stop();
       await store.close();
       provider.destroy();
     },
   };
+}
+
+function startDuties(dependencies: ActingDependencies, retentionSeconds: number): Repeated[] {
+  const { logger } = dependencies;
+  const forget = () => forgetEnded(dependencies, retentionSeconds);
+  return [
+    repeat("finish tasks", FINISH_EVERY_SECONDS, () => finishTasks(dependencies), logger),
+    repeat("finish payments", FINISH_EVERY_SECONDS, () => finishPayments(dependencies), logger),
+    repeat("forget what ended", FORGET_EVERY_SECONDS, forget, logger),
+  ];
 }
 
 interface Foundations {
@@ -87,7 +108,7 @@ interface Foundations {
   logger: Logger;
 }
 
-function connect(foundations: Foundations): ActingDependencies {
+function connect(foundations: Foundations, exposureCap: bigint): ActingDependencies {
   const { network, provider, wallet, store, logger } = foundations;
   const terms: PaymentTerms = {
     chainId: BigInt(network.chainId),
@@ -95,8 +116,10 @@ function connect(foundations: Foundations): ActingDependencies {
     taskEscrow: network.contracts.taskEscrow,
     token: network.contracts.opg,
     facilitator: wallet.address,
+    entry: entryIn(network, wallet.address),
     maxTaskSeconds: network.parameters.maxTaskSeconds,
     settleWindowSeconds: network.parameters.settleWindowSeconds,
+    exposureCap,
   };
   const dependencies = {
     ...foundations,
@@ -105,7 +128,12 @@ function connect(foundations: Foundations): ActingDependencies {
     verifierSet: new VerifierSetAdapter(network.contracts.verifierSet, provider),
     outbox: new Outbox({ provider, wallet, chainId: terms.chainId, store, logger }),
   };
-  return { ...dependencies, opener: new TaskOpener(dependencies), closer: new TaskCloser(dependencies) };
+  return {
+    ...dependencies,
+    opener: new TaskOpener(dependencies),
+    closer: new TaskCloser(dependencies),
+    settler: new PaymentSettler(dependencies),
+  };
 }
 
 /** A release of a facilitator that governance does not know would be refused by every node, after the money is locked. */
@@ -114,6 +142,17 @@ async function requireRegistered(escrow: TaskEscrowAdapter, facilitator: string)
   throw new OpgError(
     "configuration",
     `OPG_FACILITATOR_KEY is the key of ${facilitator}, which TaskEscrow ${escrow.address} does not know as a facilitator; have it registered or use another key.`,
+    { facilitator },
+  );
+}
+
+/** Payers of `upto` name the entry, so one that the network does not list would never be paid through. */
+function entryIn({ facilitators }: Network, facilitator: string): string {
+  const listed = facilitators.find(({ address }) => address === facilitator);
+  if (listed) return listed.entry;
+  throw new OpgError(
+    "configuration",
+    `OPG_FACILITATOR_KEY is the key of ${facilitator}, which OPG_NETWORK does not list as a facilitator; add it there with its entry.`,
     { facilitator },
   );
 }

@@ -8,6 +8,19 @@ export const privateKey = z
   .regex(/^0x[0-9a-fA-F]{64}$/, "must be a private key: 0x and 64 hex digits")
   .transform((key) => new Wallet(key));
 
+/** An amount of tokens in a variable: a decimal number without sign, point or leading zeros. */
+export const atomicUnits = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,77})$/, "must be a whole number of atomic units")
+  .transform((text) => BigInt(text));
+
+/** How long a role keeps what has ended. */
+export const retentionSeconds = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .default(30 * 24 * 60 * 60);
+
 /** Variables that every daemon reads. */
 export const daemonVariables = {
   /** Path or URL of the network's `network.json`. */

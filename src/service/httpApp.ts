@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
 import type { Logger } from "./logger.ts";
+import { parseStrictJson } from "./strictJson.ts";
 
 /**
  * An HTTP app whose every failure is a typed error body: an {@link OpgError} travels under its status, anything else is
@@ -47,16 +48,13 @@ export function sendError(context: Context, error: OpgError): Response {
  * @throws OpgError `malformed_json` or `invalid_body`, naming the field
  */
 export async function readBody<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
-  return parseJson(await context.req.text(), schema);
-}
-
-/** Checks a JSON text against a schema. @throws OpgError `malformed_json` or `invalid_body` */
-export function parseJson<Schema extends z.ZodType>(text: string, schema: Schema): z.output<Schema> {
+  const bytes = await context.req.arrayBuffer();
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseStrictJson(bytes);
   } catch {
-    throw new OpgError("malformed_json", "The body is not JSON; send a JSON object.");
+    const message = "The body is not JSON, names a key twice or nests too deep; send a plain JSON object.";
+    throw new OpgError("malformed_json", message);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -1,7 +1,10 @@
-import { type ColumnType, type Kysely, sql } from "kysely";
+import { type ColumnType, type GeneratedAlways, type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
+import type { LostShare } from "./facilitatorClaims.ts";
+import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
+import { claimsMigration } from "./claimsMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
 type Json = ColumnType<unknown, string, string>;
@@ -18,6 +21,14 @@ export interface FacilitatorSchema {
     /** Seconds since 1970. */
     deadline: bigint;
     paymentDigest: string;
+    /** The payer's, in the bytes that came first; absent in rows of before there was `upto`. */
+    signature: string | null;
+    /** Only for a payment of scheme `upto`, seconds since 1970. */
+    validAfter: bigint | null;
+    /** Whether it is released without a lock, to be captured later. */
+    unlocked: boolean;
+    /** The chain shows no end of the task before this block. */
+    claimedBlock: number | null;
     task: Json;
     release: NullableJson;
     result: NullableJson;
@@ -39,13 +50,38 @@ export interface FacilitatorSchema {
   transactions: {
     signer: string;
     nonce: number;
-    taskId: string;
+    /** A taskId or a payment digest. */
+    subject: string;
     purpose: TransactionPurpose;
     hash: string;
     raw: string;
     status: "sent" | "included" | "reverted";
     blockNumber: number | null;
     gasUsed: bigint | null;
+  };
+  /** One row per nonce of a payer that a task or a merchant's payment has taken. */
+  claims: {
+    payer: string;
+    nonce: bigint;
+    holder: string;
+    token: string;
+    amount: bigint;
+    exposed: boolean;
+    sponsored: boolean;
+    identifier: string | null;
+  };
+  /** One row per authorization that a merchant was paid with. */
+  payments: PaymentsTable;
+  /** Charges that could not be collected, one row per claim and share; never pruned. */
+  losses: {
+    holder: string;
+    role: LostShare["role"];
+    recipient: string;
+    payer: string;
+    token: string;
+    amount: bigint;
+    reason: string;
+    recordedAt: GeneratedAlways<Date>;
   };
 }
 
@@ -60,7 +96,11 @@ const tasksAndOutbox: Migration = {
 };
 
 /** Migrations of the facilitator's database, by name. */
-export const facilitatorMigrations: Readonly<Record<string, Migration>> = { "001_tasks_and_outbox": tasksAndOutbox };
+export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
+  "001_tasks_and_outbox": tasksAndOutbox,
+  "002_claims": claimsMigration,
+  "003_payments": paymentsMigration,
+};
 
 async function createTasks(db: Db): Promise<void> {
   await db.schema

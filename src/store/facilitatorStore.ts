@@ -1,11 +1,22 @@
 import type { Logger } from "#service/logger.ts";
+import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
+import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
 import { type FacilitatorSchema, facilitatorMigrations } from "./facilitatorSchema.ts";
 import { type FacilitatorTasks, facilitatorTasks } from "./facilitatorTasks.ts";
 import { type FacilitatorTransactions, facilitatorTransactions } from "./facilitatorTransactions.ts";
+import { DatabaseLeases, type Leases } from "./leases.ts";
 import { openDatabase } from "./openDatabase.ts";
+import { pruneTasks } from "./pruneTasks.ts";
 
 /** Everything that the facilitator must not forget. Each write is on disk when its promise resolves. */
-export interface FacilitatorStore extends FacilitatorTasks, FacilitatorTransactions {
+export interface FacilitatorStore
+  extends FacilitatorTasks, FacilitatorPayments, FacilitatorTransactions, FacilitatorExposure, Leases {
+  /**
+   * Forgets tasks that have ended and were due before then, with all that belongs to them but losses.
+   *
+   * @returns how many of them; some may be left
+   */
+  pruneTasks(dueBeforeSeconds: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -31,5 +42,18 @@ export const facilitatorWrites = [
  */
 export async function openFacilitatorStore(url: string, logger: Logger): Promise<FacilitatorStore> {
   const { db, close } = await openDatabase<FacilitatorSchema>(url, facilitatorMigrations, logger);
-  return { ...facilitatorTasks(db), ...facilitatorTransactions(db), close };
+  const leases = new DatabaseLeases(url, logger);
+  return {
+    ...facilitatorTasks(db),
+    ...facilitatorPayments(db),
+    ...facilitatorTransactions(db),
+    ...facilitatorExposure(db),
+    pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
+    hold: (name, work) => leases.hold(name, work),
+    holdIfFree: (name, work) => leases.holdIfFree(name, work),
+    close: async () => {
+      await leases.close();
+      await close();
+    },
+  };
 }

@@ -1,26 +1,20 @@
 import type { Kysely, Transaction, Updateable } from "kysely";
 import type { ErrorBody } from "#protocol/errors.ts";
 import { type Result, type SignedResult, resultJson, resultToJson } from "#protocol/result.ts";
-import {
-  type SignedRelease,
-  signedReleaseJson,
-  type Task,
-  taskJson,
-  type TaskState,
-  taskToJson,
-} from "#protocol/task.ts";
+import { type SignedRelease, signedReleaseJson, taskJson, type TaskState } from "#protocol/task.ts";
 import { type SignedVerdict, signedVerdictJson } from "#protocol/verdict.ts";
+import {
+  endClaim,
+  endSponsorship,
+  type Exposure,
+  exposureOf,
+  type Loss,
+  type NonceOutcome,
+} from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
+import { type Claim, claimTask, type ClaimTerms, findHolding, type Holding, withNonceOf } from "./taskClaims.ts";
 import { illegalTransition, statesBefore } from "./taskTransitions.ts";
-
-/** An authorization as it is claimed. */
-export interface Claim {
-  taskId: string;
-  task: Task;
-  /** Digest that the payer signed. */
-  paymentDigest: string;
-}
 
 /** All that the facilitator holds of a task. */
 export interface StoredTask extends Claim {
@@ -34,16 +28,13 @@ export interface StoredTask extends Claim {
   rejection: ErrorBody | null;
 }
 
-/** How a claim went: made now; the same authorization was claimed before; another task holds the payer's nonce. */
-export type ClaimOutcome = "claimed" | "known" | "spent";
-
 /** The tasks of the facilitator's store. Writes throw OpgError `internal` for a step that a task's life does not have. */
 export interface FacilitatorTasks {
-  /** Durable write: takes (payer, nonce) for this task, unless a claim that was not rejected holds it. */
-  claim(claim: Claim): Promise<ClaimOutcome>;
+  /** Durable write: takes (payer, nonce) for this task, unless something holds it or the terms forbid it. */
+  claim(claim: Claim, terms: ClaimTerms): Promise<NonceOutcome>;
   /** Durable write: the claim ends without a lock; refused while an `open` of ours is on its way or went through. */
   recordRejection(taskId: string, rejection: ErrorBody): Promise<void>;
-  /** Durable write: the money is locked, and this release may be shown. */
+  /** Durable write: the money is locked, or need not be, and this release may be shown. */
   recordRelease(release: SignedRelease): Promise<void>;
   /** Durable write: a checked certificate, which has to be settled from now on. */
   recordCertificate(signedResult: SignedResult, verdicts: readonly SignedVerdict[]): Promise<void>;
@@ -51,24 +42,27 @@ export interface FacilitatorTasks {
   recordRefusal(result: Result, verdict: SignedVerdict): Promise<void>;
   /** Durable write: enough refusals of `result` are here, or the chain has seen them (`null`). */
   recordRefused(taskId: string, result: Result | null): Promise<void>;
-  /** Durable write: nobody can settle the task any more. */
-  recordExpiry(taskId: string): Promise<void>;
-  /** Durable write: the chain says how the task ended. */
+  /** Durable write: nobody can settle the task any more; `loss` is what its result would have earned without a lock. */
+  recordExpiry(taskId: string, loss?: Loss): Promise<void>;
+  /** Durable write: how the task ended, as the chain says or, without a lock, as nothing is left to be done. */
   recordEnding(taskId: string, ending: "settled" | "refunded"): Promise<void>;
   findTask(taskId: string): Promise<StoredTask | undefined>;
-  /** Task that holds the payer's nonce here, if any. */
-  holderOf(payer: string, nonce: bigint): Promise<string | undefined>;
+  /** What has the payer's nonce here, or else the identifier. */
+  holdingOf(payer: string, nonce: bigint, identifier: string | null): Promise<Holding | undefined>;
+  /** What a payer owes of a token without a lock, and has ever left unpaid. */
+  exposureOf(payer: string, token: string): Promise<Exposure>;
   /** Tasks in one of `states`, earliest deadline first. */
   tasksIn(states: readonly TaskState[], dueBeforeSeconds?: number): Promise<string[]>;
 }
 
 type Db = Kysely<FacilitatorSchema>;
+type Trx = Transaction<FacilitatorSchema>;
 
 export function facilitatorTasks(db: Db): FacilitatorTasks {
   return {
-    claim: (claim) => takeNonce(db, claim),
+    claim: (claim, terms) => db.transaction().execute((trx) => claimTask(trx, claim, terms)),
     recordRejection: (taskId, rejection) => reject(db, taskId, rejection),
-    recordRelease: (release) => advance(db, release.taskId, "released", { release: JSON.stringify(release) }),
+    recordRelease: (release) => recordRelease(db, release),
     recordCertificate: ({ result, nodeSignature }, verdicts) =>
       db.transaction().execute(async (trx) => {
         const { taskId } = result;
@@ -78,13 +72,19 @@ export function facilitatorTasks(db: Db): FacilitatorTasks {
     recordRefusal: (result, verdict) => addVerdict(db, result, verdict),
     recordRefused: (taskId, result) =>
       advance(db, taskId, "refused", result ? { result: JSON.stringify(resultToJson(result)) } : {}),
-    recordExpiry: (taskId) => advance(db, taskId, "expired", {}),
-    recordEnding: (taskId, ending) => advance(db, taskId, ending, {}),
+    recordExpiry: (taskId, loss) =>
+      db.transaction().execute(async (trx) => {
+        await advance(trx, taskId, "expired", {});
+        await withNonceOf(trx, taskId, (payer, nonce) => endClaim(trx, payer, nonce, "keep", loss));
+      }),
+    recordEnding: (taskId, ending) =>
+      db.transaction().execute(async (trx) => {
+        await advance(trx, taskId, ending, {});
+        await withNonceOf(trx, taskId, (payer, nonce) => endClaim(trx, payer, nonce, "keep"));
+      }),
     findTask: (taskId) => find(db, taskId),
-    holderOf: async (payer, nonce) => {
-      const query = db.selectFrom("tasks").select("taskId").where("payer", "=", payer).where("nonce", "=", nonce);
-      return (await query.where("state", "!=", "rejected").executeTakeFirst())?.taskId;
-    },
+    holdingOf: (payer, nonce, identifier) => findHolding(db, payer, nonce, identifier),
+    exposureOf: (payer, token) => exposureOf(db, payer, token),
     tasksIn: async (states, dueBeforeSeconds) => {
       let query = db
         .selectFrom("tasks")
@@ -97,38 +97,17 @@ export function facilitatorTasks(db: Db): FacilitatorTasks {
   };
 }
 
-async function takeNonce(db: Db, { taskId, task, paymentDigest }: Claim): Promise<ClaimOutcome> {
-  const { payer, nonce, deadline } = task;
-  const row = { taskId, payer, nonce, state: "claimed" as const, deadline: BigInt(deadline), paymentDigest };
-  try {
-    const claimed = await db
-      .insertInto("tasks")
-      .values({ ...row, task: JSON.stringify(taskToJson(task)) })
-      .onConflict((conflict) =>
-        conflict
-          .column("taskId")
-          .doUpdateSet({ state: "claimed", rejection: null })
-          .where("tasks.state", "=", "rejected"),
-      )
-      .returning("taskId")
-      .executeTakeFirst();
-    return claimed ? "claimed" : "known";
-  } catch (error) {
-    if ((error as { constraint?: string }).constraint !== "tasks_payer_nonce") throw error;
-    // Either another task holds the nonce, or the same one was claimed at the same moment.
-    const holder = await db
-      .selectFrom("tasks")
-      .select("taskId")
-      .where("taskId", "=", taskId)
-      .where("state", "!=", "rejected")
-      .executeTakeFirst();
-    return holder ? "known" : "spent";
-  }
+/** The payer's permit, if one was submitted, has had its effect by then. */
+function recordRelease(db: Db, release: SignedRelease): Promise<void> {
+  return db.transaction().execute(async (trx) => {
+    await advance(trx, release.taskId, "released", { release: JSON.stringify(release) });
+    await withNonceOf(trx, release.taskId, (payer, nonce) => endSponsorship(trx, payer, nonce));
+  });
 }
 
 /** Moves a task to its next state and nowhere else; where it stands there already, nothing changes. */
 async function advance(
-  db: Db | Transaction<FacilitatorSchema>,
+  db: Db,
   taskId: string,
   state: TaskState,
   values: Updateable<FacilitatorSchema["tasks"]>,
@@ -145,7 +124,7 @@ async function advance(
 }
 
 /** Until the end of the transaction nobody else decides on this task. @returns where it stands */
-export async function lockTask(trx: Transaction<FacilitatorSchema>, taskId: string): Promise<TaskState | undefined> {
+export async function lockTask(trx: Trx, taskId: string): Promise<TaskState | undefined> {
   const row = await trx.selectFrom("tasks").select("state").where("taskId", "=", taskId).forUpdate().executeTakeFirst();
   return row?.state;
 }
@@ -156,12 +135,13 @@ async function reject(db: Db, taskId: string, rejection: ErrorBody): Promise<voi
     const opening = await trx
       .selectFrom("transactions")
       .select("hash")
-      .where("taskId", "=", taskId)
+      .where("subject", "=", taskId)
       .where("purpose", "=", "open")
       .where("status", "in", ["sent", "included"])
       .executeTakeFirst();
     if (opening) throw illegalTransition(taskId, "claimed", "rejected");
     await advance(trx, taskId, "rejected", { rejection: JSON.stringify(rejection) });
+    await withNonceOf(trx, taskId, (payer, nonce) => endClaim(trx, payer, nonce, "free"));
   });
 }
 
@@ -189,7 +169,7 @@ async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
   const transactions = await db
     .selectFrom("transactions")
     .selectAll()
-    .where("taskId", "=", taskId)
+    .where("subject", "=", taskId)
     .orderBy("nonce")
     .execute();
   return {
@@ -197,6 +177,10 @@ async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
     state: row.state,
     task: taskJson.parse(row.task),
     paymentDigest: row.paymentDigest,
+    signature: row.signature ?? "",
+    validAfter: row.validAfter,
+    unlocked: row.unlocked,
+    claimedBlock: row.claimedBlock ?? 0,
     release: row.release === null ? null : signedReleaseJson.parse(row.release),
     result: row.result === null ? null : resultJson.parse(row.result),
     nodeSignature: row.nodeSignature,

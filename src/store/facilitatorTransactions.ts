@@ -10,7 +10,8 @@ export type StoredTransaction = Readonly<Selectable<FacilitatorSchema["transacti
 /** What a transaction is for, and who signs it. */
 export interface TransactionRequest {
   signer: string;
-  taskId: string;
+  /** The taskId or payment digest that it belongs to. */
+  subject: string;
   purpose: TransactionPurpose;
   /** Nonces that the chain has already counted for the signer. */
   minedNonces: number;
@@ -27,7 +28,7 @@ export interface Inclusion {
 export interface FacilitatorTransactions {
   /**
    * Durable write: allocates the signer's next nonce, has the transaction signed with it and keeps it, in one step, so
-   * that no nonce is ever allocated without its transaction. Where one for the same task and purpose is on its way or
+   * that no nonce is ever allocated without its transaction. Where one for the same subject and purpose is on its way or
    * went through already, that one is returned and nothing is signed.
    */
   recordTransaction(
@@ -64,7 +65,7 @@ export function facilitatorTransactions(db: Kysely<FacilitatorSchema>): Facilita
 
 async function record(
   trx: Transaction<FacilitatorSchema>,
-  { signer, taskId, purpose, minedNonces }: TransactionRequest,
+  { signer, subject, purpose, minedNonces }: TransactionRequest,
   sign: (nonce: number) => Promise<{ hash: string; raw: string }>,
 ): Promise<StoredTransaction> {
   // Held until commit: another process that signs with the same key waits here.
@@ -72,14 +73,12 @@ async function record(
   const earlier = await trx
     .selectFrom("transactions")
     .selectAll()
-    .where("taskId", "=", taskId)
+    .where("subject", "=", subject)
     .where("purpose", "=", purpose)
     .where("status", "in", ["sent", "included"])
     .executeTakeFirst();
   if (earlier) return earlier;
-  const state = await lockTask(trx, taskId);
-  // Somebody rejected the claim meanwhile: money locked now would have nobody to release it.
-  if (purpose === "open" && state !== "claimed") throw illegalTransition(taskId, state, "released");
+  await requireStillWanted(trx, subject, purpose);
   const last = await trx
     .selectFrom("transactions")
     .select("nonce")
@@ -91,7 +90,22 @@ async function record(
   const { hash, raw } = await sign(nonce);
   return trx
     .insertInto("transactions")
-    .values({ signer, nonce, taskId, purpose, hash, raw, status: "sent", blockNumber: null, gasUsed: null })
+    .values({ signer, nonce, subject, purpose, hash, raw, status: "sent", blockNumber: null, gasUsed: null })
     .returningAll()
     .executeTakeFirstOrThrow();
+}
+
+/**
+ * Somebody else may have decided on the task meanwhile: money locked for a rejected claim would have nobody to release it,
+ * and what counts as lost is not collected any more.
+ */
+async function requireStillWanted(
+  trx: Transaction<FacilitatorSchema>,
+  taskId: string,
+  purpose: TransactionPurpose,
+): Promise<void> {
+  if (purpose !== "open" && purpose !== "capture") return;
+  const state = await lockTask(trx, taskId);
+  if (purpose === "open" && state !== "claimed") throw illegalTransition(taskId, state, "released");
+  if (purpose === "capture" && state !== "certified") throw illegalTransition(taskId, state, "settled");
 }

@@ -63,6 +63,13 @@ export interface VerifierStore {
   rightCommitmentCounts(resultHashes: readonly string[]): Promise<Map<string, number>>;
   signedCounts(epoch: bigint): Promise<EpochCounts | undefined>;
 
+  /**
+   * Forgets commitments to tasks that were due before then, with their verdicts. Who was right stays: an epoch's pool may
+   * still be divided by it. So does a refusal that the facilitator has not taken, for as long as it is of use.
+   *
+   * @returns how many
+   */
+  prune(dueBeforeSeconds: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -85,7 +92,8 @@ type WriteName = (typeof verifierWrites)[number];
  */
 export async function openVerifierStore(url: string, logger: Logger): Promise<VerifierStore> {
   const database = await openDatabase<VerifierSchema>(url, verifierMigrations, logger);
-  return { ...reads(database.db), ...durableWrites(database.db), close: () => database.close() };
+  const { db } = database;
+  return { ...reads(db), ...durableWrites(db), prune: (before) => prune(db, before), close: () => database.close() };
 }
 
 function durableWrites(db: Kysely<VerifierSchema>): Pick<VerifierStore, WriteName> {
@@ -122,7 +130,7 @@ async function insertOnce<Table extends keyof VerifierSchema>(
   await insert.onConflict((conflict) => conflict.doNothing()).execute();
 }
 
-function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | "close"> {
+function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | "prune" | "close"> {
   return {
     commitment: async (taskId) => optional(await commitmentRow(db, taskId).executeTakeFirst(), readCommitment),
     verdict: async (taskId) => optional(await verdictRow(db, taskId).executeTakeFirst(), readVerdict),
@@ -155,6 +163,29 @@ function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | "clo
       return new Map(rows.map(({ verifier, count }) => [verifier, Number(count)]));
     },
   };
+}
+
+function prune(db: Kysely<VerifierSchema>, dueBeforeSeconds: number): Promise<number> {
+  const before = BigInt(dueBeforeSeconds);
+  return db.transaction().execute(async (trx) => {
+    const due = trx
+      .selectFrom("commitments")
+      .select("taskId")
+      .where(sql<bigint>`(task ->> 'deadline')::bigint`, "<", before);
+    const used = trx.deleteFrom("verdicts").where("taskId", "in", due);
+    await used
+      .where((where) =>
+        where.or([where("reason", "is", null), where("delivered", "=", true), where("expiresAt", "<", before)]),
+      )
+      .execute();
+    const left = trx.selectFrom("verdicts").select("taskId");
+    const { numDeletedRows } = await trx
+      .deleteFrom("commitments")
+      .where("taskId", "in", due)
+      .where("taskId", "not in", left)
+      .executeTakeFirst();
+    return Number(numDeletedRows);
+  });
 }
 
 const MAX_REFUSALS_AT_ONCE = 100;

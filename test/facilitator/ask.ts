@@ -5,6 +5,7 @@ export interface Answer {
   status: number;
   body: {
     taskId?: string;
+    task?: { node: string };
     state?: string;
     transaction?: string | null;
     release?: { releasedAt: number; facilitator: string; signature: string; paymentDigest: string } | null;
@@ -24,7 +25,9 @@ export interface Answer {
 /** Sends JSON, or a text as it is; without a body it is a GET. */
 export async function ask(url: string, body?: unknown): Promise<Answer> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const response = await fetch(url, body === undefined ? {} : { method: "POST", body: text });
+  // A connection of its own: the server ends idle ones, and waits between two questions can be long here.
+  const headers = { connection: "close" };
+  const response = await fetch(url, body === undefined ? { headers } : { method: "POST", body: text, headers });
   return { status: response.status, body: (await response.json()) as Answer["body"] };
 }
 

@@ -87,11 +87,15 @@ function payersOn({ network, provider, opg }: Base) {
   const terms = { token: network.contracts.opg, taskEscrow: network.contracts.taskEscrow, settleWindowSeconds };
   /** Somebody new, with `balance` atomic units of OPG, ether for gas, and an allowance for Permit2. */
   const makePayer = async (balance: bigint): Promise<Wallet> => {
-    const payer = new Wallet(id(`payer ${payers++}`), provider);
+    const payer = await makePoorPayer(balance);
     await provider.send("anvil_setBalance", [payer.address, "0xde0b6b3a7640000"]);
-    const approval = await opg.connect(payer).approve(PERMIT2, MaxUint256);
-    const funding = await opg.transfer(payer.address, balance);
-    await Promise.all([approval.wait(), funding.wait()]);
+    await (await opg.connect(payer).approve(PERMIT2, MaxUint256)).wait();
+    return payer;
+  };
+  /** Somebody new with OPG and nothing else. */
+  const makePoorPayer = async (balance: bigint): Promise<Wallet> => {
+    const payer = new Wallet(id(`payer ${payers++}`), provider);
+    await (await opg.transfer(payer.address, balance)).wait();
     return payer;
   };
   const makeTask = async (payer: Wallet, changes: Partial<Task> = {}): Promise<Task> => ({
@@ -136,7 +140,7 @@ function payersOn({ network, provider, opg }: Base) {
     return { x402Version: 2, paymentPayload, paymentRequirements: requirements };
   };
   const taskIdIn = (task: Task): string => taskIdOf(task, domainIn(network, "taskEscrow"));
-  return { makePayer, makeTask, payFor, taskIdIn };
+  return { makePayer, makePoorPayer, makeTask, payFor, taskIdIn };
 }
 
 /** Settlement by the faucet, who has no part in it. */

@@ -22,10 +22,10 @@ describe("a payment at the facilitator", function () {
         const store = await openFacilitatorStore(url, logger);
         return {
           ...store,
-          claim: async (claim) => {
-            const outcome = await store.claim(claim);
-            if (outcome === "claimed") await afterClaim(claim.task);
-            return outcome;
+          claim: async (claim, terms) => {
+            const taken = await store.claim(claim, terms);
+            if (taken.outcome === "claimed") await afterClaim(claim.task);
+            return taken;
           },
         };
       },
@@ -198,6 +198,19 @@ describe("a payment at the facilitator", function () {
     expect(error).to.include({ code: "configuration" });
     expect((error as Error).message).to.include(net.node.address);
   });
+
+  for (const [variable, wrong] of [
+    ["OPG_EXPOSURE_CAP", "-1"],
+    ["OPG_EXPOSURE_CAP", "1.5"],
+    ["OPG_RETENTION_SECONDS", "a month"],
+  ] as const) {
+    it(`is taken by no facilitator whose ${variable} is ${wrong}`, async () => {
+      const environment = { ...(await net.environment("unknown")), [variable]: wrong };
+      const error = await startFacilitator(environment).catch((thrown: unknown) => thrown);
+      expect(error).to.include({ code: "configuration" });
+      expect((error as Error).message).to.include(variable);
+    });
+  }
 
   describe("that cannot be read", () => {
     let payer: Wallet;

@@ -5,7 +5,7 @@ import type { Result } from "#protocol/result.ts";
 import { policies, type SignedRelease, type Task, type TaskState, taskStates } from "#protocol/task.ts";
 import { createLogger } from "#service/logger.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
-import type { Claim } from "#store/facilitatorTasks.ts";
+import type { Claim } from "#store/taskClaims.ts";
 import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
 const rejection = { error: { code: "open_failed" as const, message: "The money could not be locked." } };
@@ -39,8 +39,11 @@ describe("the facilitator's store", function () {
       nonce: 2n ** 256n - 1n,
       ...changes,
     };
-    return { taskId: id(name), task, paymentDigest: id(`${name} paid`) };
+    const authorization = { paymentDigest: id(`${name} paid`), signature: "0x05", validAfter: null };
+    return { taskId: id(name), task, ...authorization, unlocked: false, claimedBlock: 3 };
   }
+  const terms = { token: id("token"), sponsored: false, identifier: null };
+  const take = async (claim: Claim): Promise<string> => (await store.claim(claim, terms)).outcome;
 
   const releaseOf = ({ taskId, paymentDigest, task }: Claim): SignedRelease => ({
     taskId,
@@ -62,7 +65,7 @@ describe("the facilitator's store", function () {
   });
   const request = (claim: Claim, purpose: "open" | "settle" = "open") => ({
     signer: "0xsigner",
-    taskId: claim.taskId,
+    subject: claim.taskId,
     purpose,
     minedNonces: 0,
   });
@@ -70,7 +73,7 @@ describe("the facilitator's store", function () {
 
   /** The write that enters a state. */
   const enter: Record<Exclude<TaskState, "answered">, (claim: Claim) => Promise<unknown>> = {
-    claimed: (claim) => store.claim(claim),
+    claimed: (claim) => take(claim),
     rejected: ({ taskId }) => store.recordRejection(taskId, rejection),
     released: (claim) => store.recordRelease(releaseOf(claim)),
     certified: (claim) =>
@@ -100,7 +103,7 @@ describe("the facilitator's store", function () {
   it("gives back what was put in", async () => {
     const claim = newClaim();
     expect(await store.findTask(claim.taskId)).to.equal(undefined);
-    await store.claim(claim);
+    await take(claim);
     await store.recordRelease(releaseOf(claim));
     await enter.certified(claim);
     expect(await store.findTask(claim.taskId)).to.deep.equal({
@@ -116,34 +119,34 @@ describe("the facilitator's store", function () {
   });
 
   describe("claims", () => {
-    it("takes one of fifty at the same time, and knows the others as the same", async () => {
+    it("takes one of fifty at the same time, and holds the others off", async () => {
       const claim = newClaim();
-      const outcomes = await Promise.all(Array.from({ length: 50 }, () => store.claim(claim)));
+      const outcomes = await Promise.all(Array.from({ length: 50 }, () => take(claim)));
       expect(outcomes.filter((outcome) => outcome === "claimed")).to.have.length(1);
-      expect(outcomes.filter((outcome) => outcome === "known")).to.have.length(49);
+      expect(outcomes.filter((outcome) => outcome === "held")).to.have.length(49);
     });
 
     it("takes one of fifty tasks with the same nonce at the same time", async () => {
       const { task } = newClaim();
       const claimsOfOne = Array.from({ length: 50 }, () => newClaim({ payer: task.payer, nonce: 1n }));
-      const outcomes = await Promise.all(claimsOfOne.map((claim) => store.claim(claim)));
+      const outcomes = await Promise.all(claimsOfOne.map((claim) => take(claim)));
       expect(outcomes.filter((outcome) => outcome === "claimed")).to.have.length(1);
-      expect(outcomes.filter((outcome) => outcome === "spent")).to.have.length(49);
+      expect(outcomes.filter((outcome) => outcome === "held")).to.have.length(49);
       const winner = claimsOfOne[outcomes.indexOf("claimed")];
-      expect(await store.holderOf(task.payer, 1n)).to.equal(winner?.taskId);
+      expect(await store.holdingOf(task.payer, 1n, null)).to.include({ by: "nonce", holder: winner?.taskId });
     });
 
     it("frees the nonce of a rejected claim, for the same task or another, but not for both", async () => {
       const first = newClaim();
       const second = newClaim({ payer: first.task.payer, nonce: first.task.nonce });
-      await store.claim(first);
+      await take(first);
       await store.recordRejection(first.taskId, rejection);
       expect((await store.findTask(first.taskId))?.rejection).to.deep.equal(rejection);
-      expect(await store.holderOf(first.task.payer, first.task.nonce)).to.equal(undefined);
-      expect(await store.claim(first)).to.equal("claimed");
+      expect(await store.holdingOf(first.task.payer, first.task.nonce, null)).to.equal(undefined);
+      expect(await take(first)).to.equal("claimed");
       await store.recordRejection(first.taskId, rejection);
-      expect(await store.claim(second)).to.equal("claimed");
-      expect(await store.claim(first)).to.equal("spent");
+      expect(await take(second)).to.equal("claimed");
+      expect(await take(first)).to.equal("held");
     });
   });
 
@@ -203,7 +206,7 @@ describe("the facilitator's store", function () {
     it("finds tasks by state and by deadline, the earliest first", async () => {
       const late = newClaim({ deadline: 20 });
       const early = newClaim({ deadline: 10 });
-      for (const claim of [late, early]) await store.claim(claim);
+      for (const claim of [late, early]) await take(claim);
       expect(await store.tasksIn(["claimed"], 21)).to.deep.equal([early.taskId, late.taskId]);
       expect(await store.tasksIn(["claimed"], 20)).to.deep.equal([early.taskId]);
       expect(await store.tasksIn(["released"], 21)).to.deep.equal([]);
@@ -213,7 +216,7 @@ describe("the facilitator's store", function () {
   describe("transactions", () => {
     it("allocates nonces without gap or repetition to fifty at the same time", async () => {
       const opened = Array.from({ length: 50 }, () => newClaim());
-      await Promise.all(opened.map((claim) => store.claim(claim)));
+      await Promise.all(opened.map((claim) => take(claim)));
       const stored = await Promise.all(opened.map((claim) => store.recordTransaction(request(claim), signed)));
       const nonces = stored.map(({ nonce }) => nonce).sort((a, b) => a - b);
       expect(nonces).to.deep.equal(Array.from({ length: 50 }, (_, index) => (nonces[0] ?? 0) + index));
@@ -234,7 +237,7 @@ describe("the facilitator's store", function () {
       expect((await store.recordTransaction(request(second), signed)).nonce).to.equal(nonce + 1);
     });
 
-    it("signs one per task and purpose, and another only when that one reverted", async () => {
+    it("signs one per subject and purpose, and another only when that one reverted", async () => {
       const claim = await bring("claimed");
       const first = await store.recordTransaction(request(claim), signed);
       expect(await store.recordTransaction(request(claim), signed)).to.deep.equal(first);

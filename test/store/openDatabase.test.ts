@@ -1,8 +1,10 @@
 import { expect } from "chai";
-import { sql } from "kysely";
+import { id, Wallet } from "ethers";
+import { type Insertable, sql } from "kysely";
 import { OpgError } from "#protocol/errors.ts";
 import { freePort } from "#scripts/network/freePort.ts";
 import { createLogger } from "#service/logger.ts";
+import { facilitatorMigrations, type FacilitatorSchema } from "#store/facilitatorSchema.ts";
 import { openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { openDatabase } from "#store/openDatabase.ts";
 import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
@@ -33,6 +35,38 @@ describe("openDatabase", function () {
     await (await openDatabase(url, first, logger)).close();
     await (await openDatabase(url, { "002_two": migration("two"), ...first }, logger)).close();
     expect(ran).to.deep.equal(["one", "two"]);
+  });
+
+  it("brings a facilitator's first tables up to date with what is in them: their nonces stay taken", async () => {
+    const url = await server.urlFor("upgraded");
+    const first = Object.entries(facilitatorMigrations).slice(0, 1);
+    const { db, close } = await openDatabase<FacilitatorSchema>(url, Object.fromEntries(first), logger);
+    const { address: payer } = new Wallet(id("an early payer"));
+    const words = { payer, node: payer, model: id("version"), request: id("request") };
+    const task = { ...words, policy: 0, maxAmount: "5", deadline: 1_800_000_000, nonce: "7" };
+    for (const [taskId, state] of [[id("rejected"), "rejected"] as const, [id("held"), "settled"] as const]) {
+      const row = { taskId, payer, nonce: 7n, state, deadline: 1_800_000_000n, paymentDigest: id(taskId) };
+      await db
+        .insertInto("tasks")
+        .values({ ...row, task: JSON.stringify(task) } as Insertable<FacilitatorSchema["tasks"]>)
+        .execute();
+    }
+    await sql`insert into transactions values ('0xsigner', 0, ${id("held")}, 'open', '0xhash', '0xraw', 'included', 3, 7)`.execute(
+      db,
+    );
+    await close();
+
+    const store = await openFacilitatorStore(url, logger);
+    expect(await store.holdingOf(payer, 7n, null)).to.deep.equal({
+      by: "nonce",
+      holder: id("held"),
+      paymentDigest: id(id("held")),
+    });
+    const stored = await store.findTask(id("held"));
+    expect(stored).to.deep.include({ state: "settled", signature: "", validAfter: null, unlocked: false });
+    expect(stored?.transactions.map(({ hash }) => hash)).to.deep.equal(["0xhash"]);
+    expect(await store.exposureOf(payer, "")).to.deep.equal({ outstanding: 0n, lost: 0n });
+    await store.close();
   });
 
   it("reads whole numbers as bigint, up to 2^256 - 1", async () => {

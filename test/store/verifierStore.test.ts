@@ -120,4 +120,30 @@ describe("VerifierStore", () => {
     expect([...(await store.rightCommitmentCounts([id("r2")]))]).to.deep.equal([["a", 1]]);
     expect((await store.rightCommitmentCounts([])).size).to.equal(0);
   });
+
+  it("forgets tasks that were due before then, but no refusal that is still of use and nobody who was right", async () => {
+    const deadline = now + 60;
+    const commitDue = async (name: string, due = deadline): Promise<string> => {
+      const task = { ...commitment.task, deadline: due };
+      return (await store.recordCommitment({ ...commitment, taskId: id(name), task })).taskId;
+    };
+    const [agreed, undelivered, later] = [
+      await commitDue("old"),
+      await commitDue("owed"),
+      await commitDue("later", deadline + 9),
+    ];
+    await store.recordVerdict(verdictOf(agreed));
+    await store.recordVerdict(verdictOf(undelivered, { reason: "payout_mismatch", expiresAt: deadline + 5 }));
+    await store.recordRightCommitments(id("an old result"), [ZeroAddress]);
+
+    expect(await store.prune(deadline)).to.equal(0);
+    expect(await store.prune(deadline + 1)).to.equal(1);
+    expect(await store.commitment(agreed)).to.equal(undefined);
+    expect(await store.verdict(agreed)).to.equal(undefined);
+    expect((await store.verdict(undelivered))?.reason).to.equal("payout_mismatch");
+    expect(await store.prune(deadline + 6)).to.equal(1);
+    expect(await store.commitment(undelivered)).to.equal(undefined);
+    expect((await store.commitment(later))?.taskId).to.equal(later);
+    expect((await store.rightCommitmentCounts([id("an old result")])).get(ZeroAddress)).to.equal(1);
+  });
 });

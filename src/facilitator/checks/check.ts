@@ -1,12 +1,20 @@
 import { type ErrorCode, type ErrorValues, OpgError } from "#protocol/errors.ts";
 
-/** What a check says: go on, or why not, in words for the payer. */
-export type CheckResult = { ok: true } | { ok: false; code: ErrorCode; message: string; values: ErrorValues };
+/** A check's word on why not, in words for the payer. */
+export interface Refusal {
+  ok: false;
+  code: ErrorCode;
+  message: string;
+  values: ErrorValues;
+}
+
+/** What a check says: go on, or why not. */
+export type CheckResult = { ok: true } | Refusal;
 
 export const passed: CheckResult = { ok: true };
 
 /** @param message - one sentence that says what to do */
-export function refused(code: ErrorCode, message: string, values: ErrorValues = {}): CheckResult {
+export function refused(code: ErrorCode, message: string, values: ErrorValues = {}): Refusal {
   return { ok: false, code, message, values };
 }
 

@@ -1,6 +1,8 @@
-import { TASK_SCHEME } from "#protocol/payment.ts";
 import { type CheckResult, firstRefusal, passed, refused } from "./check.ts";
 import type { PaymentTerms } from "./payment.ts";
+
+/** Schemes that tasks are paid with. */
+export const taskSchemes = ["task", "upto"] as const;
 
 /** What is said about a payment before its scheme is known. */
 export interface PaymentEnvelope {
@@ -27,12 +29,11 @@ function checkX402Version({ x402Version }: Pick<PaymentEnvelope, "x402Version">)
 }
 
 function checkScheme({ schemes }: Pick<PaymentEnvelope, "schemes">): CheckResult {
-  const other = schemes.find((scheme) => scheme !== TASK_SCHEME);
+  const other = schemes.find((scheme) => scheme !== schemes[0] || !taskSchemes.some((taken) => taken === scheme));
   if (other === undefined) return passed;
-  return refused("unsupported_scheme", `Scheme "${other}" is not taken here; pay with scheme "${TASK_SCHEME}".`, {
-    have: other,
-    need: TASK_SCHEME,
-  });
+  const need = taskSchemes.join(" or ");
+  const message = `Scheme "${other}" does not pay for this task; pay with ${need}, and name one of them throughout.`;
+  return refused("unsupported_scheme", message, { have: other, need });
 }
 
 function checkNetwork(

@@ -1,13 +1,16 @@
 import { type CheckResult, passed, refused } from "./check.ts";
-import type { PaymentTerms, TaskPayment } from "./payment.ts";
+import type { PaymentTerms, TaskPayment, WitnessedPayment } from "./payment.ts";
 
 /** Seconds that a Permit2 authorization must still be good for: inclusion takes a few blocks. */
 const AUTHORIZATION_MARGIN_SECONDS = 6;
 /** Seconds that the task's own deadline must leave: for the lock's inclusion, and then for computing. */
-const COMPUTE_MARGIN_SECONDS = 10;
+export const COMPUTE_MARGIN_SECONDS = 10;
 
 /** The money may move to TaskEscrow, and to nobody else. */
-export function checkSpender({ authorization, requirements }: TaskPayment, { taskEscrow }: PaymentTerms): CheckResult {
+export function checkSpender(
+  { authorization, requirements }: WitnessedPayment,
+  { taskEscrow }: PaymentTerms,
+): CheckResult {
   const other = [authorization.spender, requirements.payTo].find((spender) => spender !== taskEscrow);
   if (other === undefined) return passed;
   return refused(
@@ -21,7 +24,7 @@ export function checkSpender({ authorization, requirements }: TaskPayment, { tas
 }
 
 /** The payment was quoted for this facilitator. */
-export function checkFacilitator({ requirements }: TaskPayment, { facilitator }: PaymentTerms): CheckResult {
+export function checkFacilitator({ requirements }: WitnessedPayment, { facilitator }: PaymentTerms): CheckResult {
   const named = requirements.extra.facilitator;
   if (named === facilitator) return passed;
   return refused(
@@ -35,7 +38,7 @@ export function checkFacilitator({ requirements }: TaskPayment, { facilitator }:
 }
 
 /** Everything in an authorization follows from its task; what was signed says the same thing twice. */
-export function checkWitness({ authorization }: TaskPayment, { settleWindowSeconds }: PaymentTerms): CheckResult {
+export function checkWitness({ authorization }: WitnessedPayment, { settleWindowSeconds }: PaymentTerms): CheckResult {
   const task = authorization.witness;
   const pairs: readonly (readonly [string, string | bigint, string | bigint])[] = [
     ["from", authorization.from, task.payer],
@@ -59,7 +62,11 @@ export function checkWitness({ authorization }: TaskPayment, { settleWindowSecon
 }
 
 /** There is time left to lock the money and to compute. */
-export function checkNotExpired({ authorization }: TaskPayment, _terms: PaymentTerms, nowSeconds: number): CheckResult {
+export function checkNotExpired(
+  { authorization }: WitnessedPayment,
+  _terms: PaymentTerms,
+  nowSeconds: number,
+): CheckResult {
   const need = BigInt(nowSeconds + AUTHORIZATION_MARGIN_SECONDS);
   if (authorization.deadline < need) {
     return refused(
@@ -86,7 +93,7 @@ export function checkNotExpired({ authorization }: TaskPayment, _terms: PaymentT
 
 /** TaskEscrow locks no money for longer than its maximum. */
 export function checkNotTooFar(
-  { authorization }: TaskPayment,
+  { authorization }: WitnessedPayment,
   { maxTaskSeconds }: PaymentTerms,
   nowSeconds: number,
 ): CheckResult {

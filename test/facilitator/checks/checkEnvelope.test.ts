@@ -5,9 +5,11 @@ import { terms } from "./makePayment.ts";
 const envelope = { x402Version: 2, schemes: ["task", "task"], networks: [terms.network, terms.network] };
 
 describe("checkEnvelope", () => {
-  it("passes version 2, scheme task and the own network", () => {
-    expect(checkEnvelope(envelope, terms)).to.deep.equal({ ok: true });
-  });
+  for (const scheme of ["task", "upto"]) {
+    it(`passes version 2, scheme ${scheme} and the own network`, () => {
+      expect(checkEnvelope({ ...envelope, schemes: [scheme, scheme] }, terms)).to.deep.equal({ ok: true });
+    });
+  }
 
   for (const x402Version of [0, 1, 3]) {
     it(`refuses x402 version ${x402Version}`, () => {

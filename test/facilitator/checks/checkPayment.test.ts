@@ -102,8 +102,21 @@ describe("checkPayment", () => {
   describe("funds", () => {
     it("refuses one atomic unit too little, and says how much is missing", async () => {
       const result = await check({}, { balance: 999n });
-      expect(result).to.deep.include({ code: "permit2_insufficient_balance", values: { have: 999n, need: 1000n } });
+      expect(result).to.deep.include({
+        code: "permit2_insufficient_balance",
+        values: { have: 999n, need: 1000n, outstanding: 0n },
+      });
       expect(result).to.have.property("message").that.includes("add 1.");
+    });
+
+    it("wants what the payer owes already covered beside it", async () => {
+      const owing = await check({}, { outstanding: 1n });
+      expect(owing).to.deep.include({
+        code: "permit2_insufficient_balance",
+        values: { have: 1000n, need: 1001n, outstanding: 1n },
+      });
+      expect(await check({}, { outstanding: 1n, balance: 1001n })).to.include({ code: "permit2_allowance_required" });
+      expect(await check({}, { outstanding: 1n, balance: 1001n, allowance: 1001n })).to.deep.equal({ ok: true });
     });
 
     it("refuses an allowance one atomic unit too small", async () => {
@@ -120,13 +133,13 @@ describe("checkPayment", () => {
     });
 
     it("refuses a nonce that is claimed for another task, also when that one's lock is open", async () => {
-      expect(await check({}, { claim: "otherTask" })).to.include({ code: "permit2_invalid_nonce" });
-      expect(await check({}, { claim: "otherTask", lock: "open" })).to.include({ code: "permit2_invalid_nonce" });
+      expect(await check({}, { claim: "other" })).to.include({ code: "permit2_invalid_nonce" });
+      expect(await check({}, { claim: "other", lock: "open" })).to.include({ code: "permit2_invalid_nonce" });
     });
 
-    it("asks for no funds where this very task is claimed or open already", async () => {
+    it("asks for no funds where this very payment is claimed, or its task open, already", async () => {
       const spent = { balance: 0n, allowance: 0n, nonceUsed: true };
-      expect(await check({}, { ...spent, claim: "sameTask" })).to.deep.equal({ ok: true });
+      expect(await check({}, { ...spent, claim: "same" })).to.deep.equal({ ok: true });
       expect(await check({}, { ...spent, lock: "open" })).to.deep.equal({ ok: true });
       expect(await check({}, { nonceUsed: true, lock: "closed" })).to.include({ code: "permit2_invalid_nonce" });
     });
@@ -136,6 +149,12 @@ describe("checkPayment", () => {
       expect(await check(changes, { tokenHasCode: false })).to.include({ code: "asset_not_deployed_contract" });
       expect(await check(changes)).to.include({ code: "invalid_permit2_signature" });
     });
+  });
+
+  it("takes nothing new while the network is paused, and knows what it took before", async () => {
+    expect(await check({}, { entriesPaused: true })).to.include({ code: "facilitator_unavailable" });
+    expect(await check({}, { entriesPaused: true, claim: "same" })).to.deep.equal({ ok: true });
+    expect(await check({}, { entriesPaused: true, lock: "open" })).to.deep.equal({ ok: true });
   });
 
   it("names the first of several faults, in the order of the checks", async () => {

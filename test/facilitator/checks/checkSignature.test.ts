@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { concat, N, Signature, toBeHex } from "ethers";
+import { paymentDigestOf } from "#protocol/payment.ts";
 import { checkSignature } from "#facilitator/checks/checkSignature.ts";
 import { facts, makePayment, terms } from "./makePayment.ts";
 
@@ -60,7 +61,8 @@ describe("checkSignature", () => {
       { ...authorization, witness: { ...authorization.witness, request: authorization.witness.model } },
     ];
     for (const other of changed) {
-      expect(checkSignature({ ...payment, authorization: other }, terms, facts)).to.include(refusal);
+      const digest = paymentDigestOf(other, terms.chainId);
+      expect(checkSignature({ ...payment, authorization: other, digest }, terms, facts)).to.include(refusal);
     }
   });
 

@@ -1,11 +1,13 @@
 import { id, Wallet } from "ethers";
-import type { PaymentFacts, PaymentTerms, TaskPayment } from "#facilitator/checks/payment.ts";
+import type { PaymentFacts, PaymentTerms, UptoPayment, WitnessedPayment } from "#facilitator/checks/payment.ts";
 import {
   authorizationOf,
+  paymentDigestOf,
   paymentTypedData,
   type TaskAuthorization,
   type ClaimedRequirements,
 } from "#protocol/payment.ts";
+import { proxyAddresses, type ProxyAuthorization, proxyPaymentDigest, proxyTypedData } from "#protocol/proxyPayment.ts";
 import { policies, type Task } from "#protocol/task.ts";
 
 /** The moment of every check below, seconds since 1970. */
@@ -21,8 +23,10 @@ export const terms: PaymentTerms = {
   taskEscrow: addressOf("TaskEscrow"),
   token: addressOf("OPG"),
   facilitator: addressOf("facilitator"),
+  entry: addressOf("entry"),
   maxTaskSeconds: 600,
   settleWindowSeconds: 60,
+  exposureCap: 10_000n,
 };
 
 /** Somebody who has nothing to do with it. */
@@ -36,7 +40,9 @@ export const facts: PaymentFacts = {
   nonceUsed: false,
   tokenHasCode: true,
   payerHasCode: false,
+  outstanding: 0n,
   lock: "none",
+  entriesPaused: false,
   claim: "free",
 };
 
@@ -49,9 +55,8 @@ export interface PaymentChanges {
   chainId?: bigint;
 }
 
-/** A payment of 1000 atomic units, signed by ethers after the changes were made. */
-export async function makePayment(changes: PaymentChanges = {}): Promise<TaskPayment> {
-  const task: Task = {
+function makeTask(changes: Partial<Task> = {}): Task {
+  return {
     payer: payer.address,
     node: addressOf("node"),
     model: id("version"),
@@ -60,8 +65,15 @@ export async function makePayment(changes: PaymentChanges = {}): Promise<TaskPay
     maxAmount: 1000n,
     deadline: now + 300,
     nonce: 7n,
-    ...changes.task,
+    ...changes,
   };
+}
+
+const plain = { identifier: null, permit: "absent" as const };
+
+/** A payment of 1000 atomic units by scheme `task`, signed by ethers after the changes were made. */
+export async function makePayment(changes: PaymentChanges = {}): Promise<WitnessedPayment> {
+  const task = makeTask(changes.task);
   const authorization = { ...authorizationOf(task, terms), ...changes.authorization };
   const { domain, types, value } = paymentTypedData(authorization, changes.chainId ?? terms.chainId);
   const { taskEscrow, token, facilitator, settleWindowSeconds, network } = terms;
@@ -75,5 +87,42 @@ export async function makePayment(changes: PaymentChanges = {}): Promise<TaskPay
     extra: { task, facilitator, settleWindowSeconds },
     ...changes.requirements,
   };
-  return { signature: await payer.signTypedData(domain, types, value), authorization, requirements };
+  const signature = await payer.signTypedData(domain, types, value);
+  const digest = paymentDigestOf(authorization, terms.chainId);
+  return { ...plain, scheme: "task", task: authorization.witness, signature, digest, authorization, requirements };
+}
+
+/** What differs from a payment by scheme `upto` that passes every check. */
+export interface UptoChanges {
+  authorization?: Partial<ProxyAuthorization>;
+  witness?: Partial<ProxyAuthorization["witness"]>;
+  requirements?: Partial<UptoPayment["requirements"]>;
+  /** What the gateway proposes. */
+  task?: Partial<Task>;
+  permit?: UptoPayment["permit"];
+  /** Chain id that is signed for. */
+  chainId?: bigint;
+}
+
+/** A payment of 1000 atomic units by scheme `upto`, signed by ethers after the changes were made. */
+export async function makeUptoPayment(changes: UptoChanges = {}): Promise<UptoPayment> {
+  const { taskEscrow, token, entry, settleWindowSeconds, network, chainId } = terms;
+  const authorization: ProxyAuthorization = {
+    from: payer.address,
+    permitted: { token, amount: 1000n },
+    spender: proxyAddresses.upto,
+    nonce: 7n,
+    deadline: BigInt(now + 300 + settleWindowSeconds),
+    witness: { to: taskEscrow, facilitator: entry, validAfter: BigInt(now), ...changes.witness },
+    ...changes.authorization,
+  };
+  const { domain, types, value } = proxyTypedData("upto", authorization, changes.chainId ?? chainId);
+  const requirements = { network, amount: 1000n, asset: token, payTo: taskEscrow, ...changes.requirements };
+  const signature = await payer.signTypedData(domain, types, value);
+  const extensions = { identifier: null, permit: changes.permit ?? plain.permit };
+  return {
+    ...{ ...extensions, scheme: "upto", signature, authorization, requirements, task: makeTask(changes.task) },
+    digest: proxyPaymentDigest("upto", authorization, chainId),
+    proxy: { ...extensions, scheme: "upto", signature, permit2Authorization: authorization, requirements },
+  };
 }

@@ -1,0 +1,43 @@
+import { readPaymentFacts } from "#chain/chainFacts.ts";
+import type { Result } from "#protocol/result.ts";
+import { splitCharge } from "#protocol/settlement.ts";
+import type { Loss } from "#store/facilitatorClaims.ts";
+import type { StoredTask } from "#store/facilitatorTasks.ts";
+import type { Dependencies } from "./dependencies.ts";
+
+/** What nobody gets of a charge that cannot be captured any more, and why, as far as the chain shows it. */
+export async function lossOf(
+  dependencies: Dependencies,
+  stored: StoredTask,
+  { amount, payout }: Pick<Result, "amount" | "payout">,
+): Promise<Loss> {
+  const { settlement, network } = dependencies;
+  const [fees, treasury, reason] = await Promise.all([
+    settlement.fees(),
+    settlement.treasury(),
+    lossReason(dependencies, stored, amount),
+  ]);
+  const split = splitCharge(amount, fees);
+  return {
+    reason,
+    shares: [
+      { role: "node", recipient: payout, amount: split.node },
+      { role: "verifiers", recipient: network.contracts.verifierSet, amount: split.verifiers },
+      { role: "treasury", recipient: treasury, amount: split.treasury },
+    ],
+  };
+}
+
+async function lossReason(
+  { provider, terms }: Dependencies,
+  { task, paymentDigest: digest, signature }: StoredTask,
+  amount: bigint,
+): Promise<string> {
+  const { payer, nonce } = task;
+  const facts = await readPaymentFacts(provider, { token: terms.token, payer, nonce, digest, signature });
+  if (facts.nonceUsed) return "nonce_burned";
+  if (facts.payerHasCode) return "payer_has_code";
+  if (facts.balance < amount) return "balance_moved";
+  if (facts.allowance < amount) return "allowance_lowered";
+  return "window_ended";
+}

@@ -1,0 +1,165 @@
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+
+/** A payer's Permit2 nonce as a task or a merchant's payment takes it. */
+export interface NonceClaim {
+  payer: string;
+  nonce: bigint;
+  token: string;
+  /** Who takes it: a taskId or a payment digest. */
+  holder: string;
+  /** Signed ceiling, atomic units. */
+  amount: bigint;
+  /** Whether the amount is owed without a lock until the claim ends. */
+  exposed: boolean;
+  /** Whether we submit the payer's EIP-2612 permit for it; one at a time per payer. */
+  sponsored: boolean;
+  /** x402's payment-identifier: one claim of the payer's has it. */
+  identifier: string | null;
+  /** What this payer may owe of this token at the same time, atomic units; only for what is exposed. */
+  cap?: bigint;
+  /** What the payer has for everything that is owed of this token, this claim included; atomic units. */
+  funds?: bigint;
+}
+
+/** What a payer owes of one token, and has left unpaid for good; atomic units. */
+export interface Exposure {
+  outstanding: bigint;
+  lost: bigint;
+}
+
+/** How a claim of a nonce went. Only after `claimed` is anything written. */
+export type NonceOutcome =
+  | { outcome: "claimed" }
+  /** Nonce or identifier belong to this holder, which may be the same. */
+  | { outcome: "held"; by: "nonce" | "identifier"; holder: string; identifier: string | null }
+  /** Another permit of this payer's is on its way. */
+  | { outcome: "sponsoring" }
+  /** Above `cap`, or the payer has left a loss before. */
+  | ({ outcome: "overexposed" } & Exposure)
+  /** `funds` do not cover what is owed and this claim. */
+  | ({ outcome: "uncovered" } & Exposure);
+
+/** What one recipient would have got; atomic units of the claim's token. */
+export interface LostShare {
+  role: "node" | "verifiers" | "treasury" | "merchant";
+  recipient: string;
+  amount: bigint;
+}
+
+/** A charge that nobody can collect any more, and who would have got it. */
+export interface Loss {
+  /** Why, in one `snake_case` word. */
+  reason: string;
+  shares: readonly LostShare[];
+}
+
+type Db = Kysely<FacilitatorSchema>;
+type Trx = Transaction<FacilitatorSchema>;
+
+/**
+ * Takes a payer's nonce inside the transaction that writes what it is taken for. Until that transaction ends, no other claim
+ * of the same payer is decided, so what is owed is never counted too low.
+ */
+export async function claimNonce(trx: Trx, claim: NonceClaim): Promise<NonceOutcome> {
+  const { cap, funds, ...row } = claim;
+  const { payer, nonce, token, amount, identifier } = row;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`payer ${payer}`}, 0))`.execute(trx);
+  const held = await holding(trx, payer, nonce, identifier);
+  if (held) return held;
+  if (row.sponsored && (await isSponsoring(trx, payer))) return { outcome: "sponsoring" };
+  const exposure = await exposureOf(trx, payer, token);
+  const owed = exposure.outstanding + amount;
+  if (funds !== undefined && owed > funds) return { outcome: "uncovered", ...exposure };
+  const isRisky = cap !== undefined && (owed > cap || exposure.lost > 0n);
+  if (row.exposed && isRisky) return { outcome: "overexposed", ...exposure };
+  await trx.insertInto("claims").values(row).execute();
+  return { outcome: "claimed" };
+}
+
+/**
+ * Ends a claim: nothing is owed under it any more.
+ *
+ * @param ending - `free` gives the nonce back, where no signature for it can be used any more or nothing was done with it;
+ * `keep` leaves it taken
+ * @param loss - recorded once, however often it is told
+ */
+export async function endClaim(
+  trx: Trx,
+  payer: string,
+  nonce: bigint,
+  ending: "keep" | "free",
+  loss?: Loss,
+): Promise<void> {
+  if (loss) await recordLoss(trx, payer, nonce, loss);
+  if (ending === "free") {
+    await trx.deleteFrom("claims").where("payer", "=", payer).where("nonce", "=", nonce).execute();
+    return;
+  }
+  await trx
+    .updateTable("claims")
+    .set({ exposed: false, sponsored: false })
+    .where("payer", "=", payer)
+    .where("nonce", "=", nonce)
+    .execute();
+}
+
+/** The permit that was submitted for a claim has had its effect, or none: the payer may have another one sponsored. */
+export async function endSponsorship(trx: Trx, payer: string, nonce: bigint): Promise<void> {
+  const claim = trx.updateTable("claims").set({ sponsored: false });
+  await claim.where("payer", "=", payer).where("nonce", "=", nonce).execute();
+}
+
+/** What a payer owes of a token without a lock, and has ever left unpaid. */
+export async function exposureOf(db: Db, payer: string, token: string): Promise<Exposure> {
+  const owed = await db
+    .selectFrom("claims")
+    .select(sql<bigint>`coalesce(sum(amount), 0)`.as("sum"))
+    .where("payer", "=", payer)
+    .where("token", "=", token)
+    .where("exposed", "=", true)
+    .executeTakeFirstOrThrow();
+  const lost = await db
+    .selectFrom("losses")
+    .select(sql<bigint>`coalesce(sum(amount), 0)`.as("sum"))
+    .where("payer", "=", payer)
+    .where("token", "=", token)
+    .executeTakeFirstOrThrow();
+  return { outstanding: owed.sum, lost: lost.sum };
+}
+
+/** The claim that has the nonce, or else the one that has the identifier. */
+async function holding(
+  trx: Trx,
+  payer: string,
+  nonce: bigint,
+  identifier: string | null,
+): Promise<NonceOutcome | undefined> {
+  const ofPayer = trx.selectFrom("claims").select(["holder", "identifier"]).where("payer", "=", payer);
+  const byNonce = await ofPayer.where("nonce", "=", nonce).executeTakeFirst();
+  if (byNonce) return { outcome: "held", by: "nonce", ...byNonce };
+  if (identifier === null) return undefined;
+  const byIdentifier = await ofPayer.where("identifier", "=", identifier).executeTakeFirst();
+  return byIdentifier && { outcome: "held", by: "identifier", ...byIdentifier };
+}
+
+async function isSponsoring(trx: Trx, payer: string): Promise<boolean> {
+  const sponsored = trx.selectFrom("claims").select("holder").where("payer", "=", payer).where("sponsored", "=", true);
+  return (await sponsored.executeTakeFirst()) !== undefined;
+}
+
+async function recordLoss(trx: Trx, payer: string, nonce: bigint, { reason, shares }: Loss): Promise<void> {
+  const claim = await trx
+    .selectFrom("claims")
+    .select(["holder", "token"])
+    .where("payer", "=", payer)
+    .where("nonce", "=", nonce)
+    .executeTakeFirstOrThrow();
+  for (const share of shares) {
+    await trx
+      .insertInto("losses")
+      .values({ ...claim, ...share, payer, reason })
+      .onConflict((conflict) => conflict.columns(["holder", "role"]).doNothing())
+      .execute();
+  }
+}

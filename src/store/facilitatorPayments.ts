@@ -1,0 +1,229 @@
+import type { Kysely, Transaction, Updateable } from "kysely";
+import { OpgError } from "#protocol/errors.ts";
+import {
+  type AllowancePermit,
+  allowancePermitIn,
+  allowancePermitToJson,
+  GAS_SPONSORING,
+} from "#protocol/gasSponsoring.ts";
+import { type ProxyPayload, proxyPayloadJson, proxyPayloadToJson, type ProxyScheme } from "#protocol/proxyPayment.ts";
+import { claimNonce, endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
+import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+import type { StoredTransaction } from "./facilitatorTransactions.ts";
+import type { PaymentState } from "./paymentsMigration.ts";
+
+/** A merchant's payment as it is claimed. */
+export interface PaymentClaim {
+  /** Digest that the payer signed. */
+  digest: string;
+  scheme: ProxyScheme;
+  payload: ProxyPayload;
+  /** Digest of the secret that the merchant gave along; absent where it gave none. */
+  merchant: string | null;
+  /** The EIP-2612 permit that has to be submitted before it can be settled. */
+  permit: AllowancePermit | null;
+  /** The newest block at the time. */
+  claimedBlock: number;
+}
+
+/** What a claim takes of the payer's, beside the nonce. */
+export type PaymentClaimTerms = Pick<NonceClaim, "identifier" | "cap" | "funds">;
+
+/** How a payment ended, in x402's names. */
+export interface PaymentAnswer {
+  success: boolean;
+  errorReason?: string;
+  errorMessage?: string;
+  /** Hash; empty where no transaction paid. */
+  transaction: string;
+  /** Atomic units that were paid. */
+  amount?: string;
+}
+
+/** All that the facilitator holds of a merchant's payment. */
+export interface StoredPayment extends PaymentClaim {
+  state: PaymentState;
+  identifier: string | null;
+  /** What the merchant settles, atomic units. */
+  amount: bigint | null;
+  answer: PaymentAnswer | null;
+  transactions: readonly StoredTransaction[];
+}
+
+/** Merchants' payments in the facilitator's store. A step that a payment's life does not have changes nothing. */
+export interface FacilitatorPayments {
+  /** Durable write: takes the payer's nonce for this payment, unless something holds it or the terms forbid it. */
+  claimPayment(claim: PaymentClaim, terms: PaymentClaimTerms): Promise<NonceOutcome>;
+  /**
+   * Durable write: the merchant settles `amount` (atomic units), which has to be brought to its end from now on.
+   *
+   * @returns false where it is being settled already, or is over
+   */
+  recordSettling(digest: string, amount: bigint): Promise<boolean>;
+  /**
+   * Durable write: how it ended, once; its nonce stays taken.
+   *
+   * @returns the answer that stands, which is an earlier one if there was one
+   */
+  recordPaymentEnd(digest: string, answer: PaymentAnswer, endedAt: number, loss?: Loss): Promise<PaymentAnswer>;
+  /** Durable write: nobody settled it in its time, so nothing is owed any more. */
+  recordLapse(digest: string, endedAt: number): Promise<void>;
+  findPayment(digest: string): Promise<StoredPayment | undefined>;
+  /** Payments in one state, earliest deadline first. */
+  paymentsIn(state: PaymentState, dueBeforeSeconds?: number): Promise<string[]>;
+  /** Forgets payments that ended before then and can be used no more. @returns how many */
+  prunePayments(endedBeforeSeconds: number): Promise<number>;
+}
+
+/** The durable writes by name: after any of them the process may die and be started again. */
+export const paymentWrites = [
+  "claimPayment",
+  "recordSettling",
+  "recordPaymentEnd",
+  "recordLapse",
+] as const satisfies readonly (keyof FacilitatorPayments)[];
+
+type Db = Kysely<FacilitatorSchema>;
+type Trx = Transaction<FacilitatorSchema>;
+
+/** The life of a payment: from each state, the states that may follow. */
+const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentState[]>> = {
+  claimed: ["settling", "lapsed"],
+  settling: ["settled", "failed"],
+  settled: [],
+  failed: [],
+  lapsed: ["claimed"],
+};
+
+export function facilitatorPayments(db: Db): FacilitatorPayments {
+  return {
+    claimPayment: (claim, terms) => db.transaction().execute((trx) => claimPayment(trx, claim, terms)),
+    recordSettling: (digest, amount) => advance(db, digest, "settling", { amount }),
+    recordPaymentEnd: (digest, answer, endedAt, loss) =>
+      db.transaction().execute((trx) => end(trx, digest, answer, endedAt, loss)),
+    recordLapse: (digest, endedAt) =>
+      db.transaction().execute(async (trx) => {
+        if (!(await advance(trx, digest, "lapsed", { endedAt: BigInt(endedAt) }))) return;
+        await releaseNonce(trx, digest, "free");
+      }),
+    findPayment: (digest) => find(db, digest),
+    paymentsIn: async (state, dueBeforeSeconds) => {
+      let query = db.selectFrom("payments").select("digest").where("state", "=", state).orderBy("deadline");
+      if (dueBeforeSeconds !== undefined) query = query.where("deadline", "<", BigInt(dueBeforeSeconds));
+      return (await query.execute()).map(({ digest }) => digest);
+    },
+    prunePayments: (endedBeforeSeconds) => db.transaction().execute((trx) => prune(trx, BigInt(endedBeforeSeconds))),
+  };
+}
+
+async function claimPayment(trx: Trx, claim: PaymentClaim, terms: PaymentClaimTerms): Promise<NonceOutcome> {
+  const { digest, scheme, payload, merchant, permit, claimedBlock } = claim;
+  const { from: payer, nonce, permitted, deadline } = payload.permit2Authorization;
+  const { token, amount } = permitted;
+  const owed = { payer, nonce, token, amount, holder: digest, exposed: true, sponsored: permit !== null };
+  const taken = await claimNonce(trx, { ...owed, ...terms });
+  if (taken.outcome !== "claimed") return taken;
+  const row = {
+    ...{
+      scheme,
+      deadline,
+      merchant,
+      claimedBlock,
+      state: "claimed" as const,
+      amount: null,
+      answer: null,
+      endedAt: null,
+    },
+    payload: JSON.stringify(proxyPayloadToJson(payload)),
+    permit: permit && JSON.stringify(allowancePermitToJson(permit)),
+  };
+  // Its nonce was free, so what there may be is a lapsed one.
+  await trx
+    .insertInto("payments")
+    .values({ digest, ...row })
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet(row).where("payments.state", "=", "lapsed"))
+    .executeTakeFirstOrThrow();
+  return taken;
+}
+
+async function end(
+  trx: Trx,
+  digest: string,
+  answer: PaymentAnswer,
+  endedAt: number,
+  loss?: Loss,
+): Promise<PaymentAnswer> {
+  const state = answer.success ? "settled" : "failed";
+  const values = { answer: JSON.stringify(answer), endedAt: BigInt(endedAt) };
+  const amount = answer.amount === undefined ? {} : { amount: BigInt(answer.amount) };
+  if (await advance(trx, digest, state, { ...values, ...amount })) await releaseNonce(trx, digest, "keep", loss);
+  const stored = await trx.selectFrom("payments").select("answer").where("digest", "=", digest).executeTakeFirst();
+  return (stored?.answer ?? answer) as PaymentAnswer;
+}
+
+async function releaseNonce(trx: Trx, digest: string, ending: "keep" | "free", loss?: Loss): Promise<void> {
+  const claim = await trx
+    .selectFrom("claims")
+    .select(["payer", "nonce"])
+    .where("holder", "=", digest)
+    .executeTakeFirst();
+  if (claim) await endClaim(trx, claim.payer, claim.nonce, ending, loss);
+}
+
+/** Moves a payment to its next state and nowhere else. @returns whether it moved now */
+async function advance(
+  db: Db,
+  digest: string,
+  state: PaymentState,
+  values: Updateable<FacilitatorSchema["payments"]>,
+): Promise<boolean> {
+  const before = (Object.keys(paymentTransitions) as PaymentState[]).filter((earlier) =>
+    paymentTransitions[earlier].includes(state),
+  );
+  const update = db.updateTable("payments").set({ ...values, state });
+  const { numUpdatedRows } = await update.where("digest", "=", digest).where("state", "in", before).executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+async function find(db: Db, digest: string): Promise<StoredPayment | undefined> {
+  const row = await db
+    .selectFrom("payments")
+    .leftJoin("claims", "claims.holder", "payments.digest")
+    .selectAll("payments")
+    .select("claims.identifier")
+    .where("digest", "=", digest)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  const ofPayment = db.selectFrom("transactions").selectAll().where("subject", "=", digest);
+  const { scheme, state, merchant, claimedBlock, amount, identifier } = row;
+  return {
+    ...{ digest, scheme, state, merchant, claimedBlock, amount, identifier },
+    payload: proxyPayloadJson[scheme].parse(row.payload),
+    permit: row.permit === null ? null : permitIn(row.permit),
+    answer: row.answer as PaymentAnswer | null,
+    transactions: await ofPayment.orderBy("nonce").execute(),
+  };
+}
+
+function permitIn(stored: unknown): AllowancePermit {
+  const permit = allowancePermitIn({ [GAS_SPONSORING]: stored });
+  if (typeof permit === "object") return permit;
+  throw new OpgError("internal", "A stored permit cannot be read.");
+}
+
+async function prune(trx: Trx, endedBefore: bigint): Promise<number> {
+  const ended = await trx
+    .deleteFrom("payments")
+    .where("endedAt", "<", endedBefore)
+    // What has moved money cannot be used again; anything else only after its deadline.
+    .where((where) =>
+      where.or([where("deadline", "<", endedBefore), where("state", "=", "settled").and("amount", ">", 0n)]),
+    )
+    .returning("digest")
+    .execute();
+  const digests = ended.map(({ digest }) => digest);
+  if (digests.length === 0) return 0;
+  await trx.deleteFrom("claims").where("holder", "in", digests).execute();
+  await trx.deleteFrom("transactions").where("subject", "in", digests).where("status", "!=", "sent").execute();
+  return digests.length;
+}
