@@ -2,8 +2,12 @@ import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
 import type { Ports, StatePlaces } from "./places.ts";
 import type { ProcessOptions } from "./startProcess.ts";
 
-/** Names of daemons on one machine: `hub`, `facilitator`, `gateway`, `node-1`, `verifier-1`, and so on. */
-export type DaemonName = "hub" | "facilitator" | "gateway" | `node-${number}` | `verifier-${number}`;
+/**
+ * Names of daemons on one machine: `hub`, `facilitator`, `gateway`, `node-1`, `verifier-1`, and so on. `facilitator-2` and
+ * `gateway-2` are replicas: with the key and the database of the first, on a port of their own.
+ */
+export type DaemonName =
+  "hub" | `${"facilitator" | "gateway"}${"" | `-${number}`}` | `${"node" | "verifier"}-${number}`;
 
 /** What the daemons of one machine share. */
 export interface DaemonSetting {
@@ -27,7 +31,7 @@ export async function daemonOptions(name: DaemonName, setting: DaemonSetting): P
   const [role = "", ordinal = "1"] = name.split("-");
   const { places, host, network } = setting;
   const port = portOf(role, Number(ordinal), setting.ports);
-  const usesDatabase = role === "facilitator" || role === "verifier";
+  const usesDatabase = role === "facilitator" || role === "gateway" || role === "verifier";
   return {
     name,
     program: setting.programs?.[name] ?? `src/${role}/main.ts`,
@@ -38,17 +42,28 @@ export async function daemonOptions(name: DaemonName, setting: DaemonSetting): P
       OPG_PORT: String(port),
       OPG_STATE: places.cache(name),
       ...(role === "node" ? { OPG_PUBLIC_URL: `https://${host}:${port}` } : {}),
-      ...(usesDatabase ? { DATABASE_URL: await setting.databaseUrl(name.replace("-", "_")) } : {}),
+      ...(usesDatabase ? { DATABASE_URL: await setting.databaseUrl(databaseOf(role, ordinal)) } : {}),
       ...(setting.localKeys ? localKeys(role, ordinal) : {}),
       ...setting.env?.[name],
     },
   };
 }
 
+/** A replica listens on any free port. */
 function portOf(role: string, ordinal: number, { hub, facilitator, gateway, nodes, verifiers }: Ports): number {
-  const numbered: Record<string, readonly number[]> = { node: nodes, verifier: verifiers };
-  const single: Record<string, number> = { hub, facilitator, gateway };
-  return single[role] ?? numbered[role]?.[ordinal - 1] ?? 0;
+  const ports: Record<string, readonly number[]> = {
+    hub: [hub],
+    facilitator: [facilitator],
+    gateway: [gateway],
+    node: nodes,
+    verifier: verifiers,
+  };
+  return ports[role]?.[ordinal - 1] ?? 0;
+}
+
+/** Each verifier has a database of its own; replicas share theirs. */
+function databaseOf(role: string, ordinal: string): string {
+  return role === "verifier" ? `verifier_${ordinal}` : role;
 }
 
 function localKeys(role: string, ordinal: string): Record<string, string> {

@@ -28,7 +28,8 @@ export function createGatewayApp(gateway: Gateway): Hono {
     cors({
       origin: "*",
       allowMethods: ["GET", "POST"],
-      allowHeaders: ["content-type", "payment-signature"],
+      // x402's own clients send the last one with a payment, though it belongs into an answer.
+      allowHeaders: ["content-type", "payment-signature", "access-control-expose-headers"],
       exposeHeaders: ["payment-required", "payment-response"],
     }),
   );

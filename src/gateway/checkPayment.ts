@@ -1,8 +1,9 @@
-import { type ErrorValues, OpgError } from "#protocol/errors.ts";
-import { policies, type Task } from "#protocol/task.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { policies } from "#protocol/task.ts";
 import type { Gateway } from "./gateway.ts";
-import { facilitatorOf } from "./offer.ts";
-import type { SentPayment } from "./readPayment.ts";
+import { facilitatorOf } from "./facilitatorOf.ts";
+import type { SentPayment, SentTaskPayment, SentUptoPayment } from "./readPayment.ts";
+import { checkAccepted, requestMismatch, uptoRequirementsOf } from "./uptoTerms.ts";
 
 /** Clocks of gateway replicas differ; an offer of one is good at all. */
 const CLOCK_SKEW_SECONDS = 10;
@@ -15,33 +16,50 @@ export interface PaidFor {
   versionId: string;
   /** Digest of version and inputs under the salt that the payment names. */
   request: string;
-  /** Of the body, where it names one. */
-  salt: string | undefined;
   /** Price ceiling as it would be offered now, atomic units. */
   price: bigint;
 }
 
 /**
- * Checks a payment against the request it came with, as if it had never been offered: nothing is remembered, so
- * everything follows from network, body and task. Signature and funds are the facilitator's to check.
+ * Checks a payment against the request it came with, as if it had never been offered: everything follows from network,
+ * body and payment. Signature and funds are the facilitator's to check.
  *
- * @throws OpgError `task_terms_mismatch`, `task_request_mismatch`, `task_underpaid`, `permit2_deadline_expired`,
- * `task_deadline_too_far`
+ * @throws OpgError `task_terms_mismatch`, `task_request_mismatch`, `task_underpaid`, `permit2_amount_mismatch`,
+ * `permit2_deadline_expired`, `task_deadline_too_far`
  */
 export function checkPayment(gateway: Gateway, payment: SentPayment, paidFor: PaidFor): void {
-  checkTerms(gateway, payment);
-  checkRequest(payment, paidFor);
-  checkDeadline(gateway, payment.authorization.witness);
+  if (payment.scheme === "task") checkTaskPayment(gateway, payment, paidFor);
+  else checkUptoPayment(gateway, payment, paidFor);
 }
 
-function checkTerms(gateway: Gateway, { accepted, authorization }: SentPayment): void {
+function checkTaskPayment(gateway: Gateway, payment: SentTaskPayment, paidFor: PaidFor): void {
+  const { model, request, maxAmount, deadline } = payment.authorization.witness;
+  checkTerms(gateway, payment);
+  if (model !== paidFor.versionId || request !== paidFor.request) throw requestMismatch();
+  if (maxAmount < paidFor.price) throw underpaid(maxAmount, paidFor.price);
+  checkDeadline(gateway, BigInt(deadline), gateway.settings.taskSeconds + CLOCK_SKEW_SECONDS);
+}
+
+/** Checks what a task cannot be made without; the facilitator checks every term of the authorization. */
+function checkUptoPayment(gateway: Gateway, { payload, salt, authorization }: SentUptoPayment, paidFor: PaidFor): void {
+  const { request, price } = paidFor;
+  const { maxTaskSeconds, settleWindowSeconds } = gateway.network.parameters;
+  checkAccepted(payload.accepted, uptoRequirementsOf(gateway, { price, salt, request }));
+  checkDeadline(gateway, authorization.deadline - BigInt(settleWindowSeconds), maxTaskSeconds);
+  const { amount } = authorization.permitted;
+  if (amount === price) return;
+  const message = `The authorization permits ${amount} atomic units and the offer says ${price}; sign the amount of the offer.`;
+  throw new OpgError("permit2_amount_mismatch", message, { have: amount, need: price });
+}
+
+function checkTerms(gateway: Gateway, { accepted, authorization }: SentTaskPayment): void {
   const { contracts, parameters } = gateway.network;
   const offered = accepted.extra.task;
   const signed = authorization.witness;
   const pairs: [string, unknown, unknown][] = [
     ["asset", accepted.asset, contracts.opg],
     ["payTo", accepted.payTo, contracts.taskEscrow],
-    ["extra.facilitator", accepted.extra.facilitator, facilitatorOf(gateway).address],
+    ["extra.facilitator", accepted.extra.facilitator, facilitatorOf(gateway.network).address],
     ["extra.settleWindowSeconds", accepted.extra.settleWindowSeconds, parameters.settleWindowSeconds],
     ["amount", accepted.amount, signed.maxAmount],
     ["task.policy", signed.policy, policies.reExecution],
@@ -54,39 +72,20 @@ function checkTerms(gateway: Gateway, { accepted, authorization }: SentPayment):
   throw new OpgError("task_terms_mismatch", message, { field, have: String(have), need: String(need) });
 }
 
-function checkRequest({ accepted, authorization }: SentPayment, paidFor: PaidFor): void {
-  const { model, request, maxAmount } = authorization.witness;
-  const sameSalt = paidFor.salt === undefined || paidFor.salt === accepted.extra.salt;
-  if (!sameSalt || model !== paidFor.versionId || request !== paidFor.request) {
-    const message =
-      "The payment is for another request; send the very model, inputs and salt that it was offered for, or ask for a new offer.";
-    throw new OpgError("task_request_mismatch", message);
-  }
-  if (maxAmount < paidFor.price) throw underpaid({ have: maxAmount, need: paidFor.price });
+function underpaid(have: bigint, need: bigint): OpgError {
+  const message = `The payment allows ${have} atomic units and this request can cost ${need}; ask for a new offer and sign that.`;
+  return new OpgError("task_underpaid", message, { have, need });
 }
 
-function underpaid(values: ErrorValues & { have: bigint; need: bigint }): OpgError {
-  const message = `The payment allows ${values.have} atomic units and this request can cost ${values.need}; ask for a new offer and sign that.`;
-  return new OpgError("task_underpaid", message, values);
-}
-
-function checkDeadline({ clock, settings }: Gateway, { deadline }: Task): void {
+function checkDeadline({ clock }: Gateway, deadline: bigint, longestSeconds: number): void {
   const now = clock();
-  const latest = now + settings.taskSeconds + CLOCK_SKEW_SECONDS;
+  const latest = now + longestSeconds;
   if (deadline <= now) {
-    throw new OpgError("permit2_deadline_expired", `The offer ended at ${deadline}; ask for a new one and sign that.`, {
-      have: deadline,
-      need: now,
-    });
+    const message = `The offer ended at ${deadline}; ask for a new one and sign that.`;
+    throw new OpgError("permit2_deadline_expired", message, { have: deadline, need: now });
   }
   if (deadline > latest) {
-    throw new OpgError(
-      "task_deadline_too_far",
-      `The task's deadline ${deadline} is later than ${latest}; sign the offer as it is.`,
-      {
-        have: deadline,
-        need: latest,
-      },
-    );
+    const message = `The task's deadline ${deadline} is later than ${latest}; sign the offer as it is.`;
+    throw new OpgError("task_deadline_too_far", message, { have: deadline, need: latest });
   }
 }

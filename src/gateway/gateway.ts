@@ -1,6 +1,7 @@
 import type { Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
+import type { GatewayStore } from "#store/gatewayStore.ts";
 import type { ModelCatalog } from "./modelCatalog.ts";
 import type { NodeDirectory } from "./nodeDirectory.ts";
 import type { Trails } from "./trails.ts";
@@ -11,6 +12,8 @@ export interface GatewaySettings {
   executionSeconds: number;
   verdictSeconds: number;
   releaseSeconds: number;
+  /** How long an answer is given again to who paid for it. */
+  answerSeconds: number;
   maxOutputBytes: number;
   maxBodyBytes: number;
 }
@@ -23,7 +26,10 @@ export interface Gateway {
   logger: Logger;
   /** Salts and nonces that a caller left out. */
   randomBytes: (length: number) => Uint8Array;
+  /** Name and version of the token's EIP-712 domain. */
+  token: { name: string; version: string };
   catalog: ModelCatalog;
   nodes: NodeDirectory;
+  store: GatewayStore;
   trails: Trails;
 }

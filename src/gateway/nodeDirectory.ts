@@ -6,6 +6,7 @@ import type { Clock } from "#service/clock.ts";
 import { httpCall } from "#service/httpCall.ts";
 import type { Logger } from "#service/logger.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
+import { NodeLoad } from "./nodeLoad.ts";
 
 const CACHE_SECONDS = 3;
 const INFO_TIMEOUT_SECONDS = 2;
@@ -41,6 +42,8 @@ export class NodeDirectory {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #dispatchers = new Map<string, Dispatcher>();
+  /** The tasks that run now; whoever gives a node one counts it here. */
+  readonly load = new NodeLoad();
   #known: { nodes: Promise<ServingNode[]>; untilSeconds: number } | undefined;
   #turn = 0;
 
@@ -62,7 +65,7 @@ export class NodeDirectory {
   }
 
   /**
-   * The next node in turn that serves a version.
+   * The next node in turn that serves a version and has room for a task; where none has, the next of all.
    *
    * @param except - a node that has just been found gone
    * @throws OpgError `no_active_node`
@@ -70,7 +73,9 @@ export class NodeDirectory {
   async pick(versionId: string, except?: string): Promise<ServingNode> {
     const all = await this.list();
     const serving = all.filter(({ address, versions }) => address !== except && versions.includes(versionId));
-    const node = serving[this.#turn++ % Math.max(serving.length, 1)];
+    const free = serving.filter(({ address }) => !this.load.isFull(address));
+    const eligible = free.length > 0 ? free : serving;
+    const node = eligible[this.#turn++ % Math.max(eligible.length, 1)];
     if (node) return node;
     throw new OpgError("no_active_node", "No active node runs this model at the moment; try again in a minute.", {
       versionId,

@@ -1,13 +1,23 @@
 import { encodePaymentRequiredHeader } from "@x402/core/http";
 import type { PaymentRequired, PaymentRequirements } from "@x402/core/types";
 import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { hexlify, ZeroAddress } from "ethers";
+import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import { caip2 } from "#protocol/network.ts";
 import { authorizationOf, paymentTypedDataJson, TASK_SCHEME } from "#protocol/payment.ts";
-import { type Task, taskToJson } from "#protocol/task.ts";
+import { requestDigest } from "#protocol/request.ts";
+import { policies, type Task, taskToJson } from "#protocol/task.ts";
+import { facilitatorOf } from "./facilitatorOf.ts";
+import type { FittingRequest } from "./fitRequest.ts";
 import type { Gateway } from "./gateway.ts";
+import { offeredExtensions } from "./offeredExtensions.ts";
+import { uptoRequirementsOf } from "./uptoTerms.ts";
 
 /** How long a payer may think about an offer. */
 const QUOTE_SECONDS = 60;
+const SALT_BYTES = 32;
+const NONCE_BYTES = 32;
 
 /** What an offer says besides the network's own terms. */
 export interface OfferedTask {
@@ -23,10 +33,28 @@ export type OfferReason = "payment_required" | "no_active_node";
 /** One sentence for people in the body of a 402, by reason. */
 const messages: Record<OfferReason, string> = {
   payment_required:
-    "Sign the payment in accepts[0] and send the same request again with it in the header PAYMENT-SIGNATURE.",
+    "Sign the task in accepts[0], or one of the other payments, and send the same request again with it in the header PAYMENT-SIGNATURE.",
   no_active_node:
     "The node of this payment is gone, so nothing was locked; sign the new offer with the same nonce and send the request again.",
 };
+
+/** A new offer for a request. @throws OpgError `no_active_node`; the chain's */
+export async function newOffer(gateway: Gateway, fitting: FittingRequest): Promise<OfferedTask> {
+  const { body, versionId, inputDigest, price } = fitting;
+  const salt = body.salt ?? hexlify(gateway.randomBytes(SALT_BYTES));
+  const { address } = await gateway.nodes.pick(versionId);
+  const task: Task = {
+    payer: body.payer ?? ZeroAddress,
+    node: address,
+    model: versionId,
+    request: requestDigest(salt, versionId, inputDigest),
+    policy: policies.reExecution,
+    maxAmount: price,
+    deadline: gateway.clock() + gateway.settings.taskSeconds,
+    nonce: body.nonce ?? BigInt(hexlify(gateway.randomBytes(NONCE_BYTES))),
+  };
+  return { task, salt, withTypedData: body.payer !== undefined };
+}
 
 /** x402's requirements for a task. The gateway keeps none: the same task gives the same requirements again. */
 export function requirementsOf(gateway: Gateway, { task, salt, withTypedData }: OfferedTask): PaymentRequirements {
@@ -44,7 +72,7 @@ export function requirementsOf(gateway: Gateway, { task, salt, withTypedData }: 
     extra: {
       task: taskToJson(task),
       salt,
-      facilitator: facilitatorOf(gateway).address,
+      facilitator: facilitatorOf(network).address,
       settleWindowSeconds,
       ...(withTypedData
         ? { typedData: paymentTypedDataJson(authorizationOf(task, terms), BigInt(network.chainId)) }
@@ -55,7 +83,31 @@ export function requirementsOf(gateway: Gateway, { task, salt, withTypedData }: 
 
 /** Answers 402 with an offer, in the header and in the body. */
 export function sendOffer(context: Context, gateway: Gateway, offered: OfferedTask, error: OfferReason): Response {
-  const required: PaymentRequired = {
+  const required = paymentRequiredOf(gateway, offered, error);
+  return context.json({ ...required, message: messages[error] }, 402, headersOf(required));
+}
+
+/**
+ * Answers with why a payment does not pay. x402's clients read the reason in the header beside a new offer; the body is
+ * an error like any other.
+ */
+export async function refusePayment(
+  context: Context,
+  gateway: Gateway,
+  fitting: FittingRequest,
+  error: OpgError,
+): Promise<Response> {
+  const offered = await newOffer(gateway, fitting).catch((cause: unknown) => {
+    if (cause instanceof OpgError) return undefined;
+    throw cause;
+  });
+  const headers = offered ? headersOf(paymentRequiredOf(gateway, offered, error.code)) : {};
+  return context.json(error.toBody(), error.status as ContentfulStatusCode, headers);
+}
+
+function paymentRequiredOf(gateway: Gateway, offered: OfferedTask, error: ErrorCode): PaymentRequired {
+  const { salt, task } = offered;
+  return {
     x402Version: 2,
     error,
     resource: {
@@ -63,15 +115,14 @@ export function sendOffer(context: Context, gateway: Gateway, offered: OfferedTa
       description: "One inference, checked by verifiers before it is paid",
       mimeType: "application/json",
     },
-    accepts: [requirementsOf(gateway, offered)],
+    accepts: [
+      requirementsOf(gateway, offered),
+      uptoRequirementsOf(gateway, { price: task.maxAmount, salt, request: task.request }),
+    ],
+    extensions: offeredExtensions,
   };
-  const headers = { "PAYMENT-REQUIRED": encodePaymentRequiredHeader(required), "Cache-Control": "no-store" };
-  return context.json({ ...required, message: messages[error] }, 402, headers);
 }
 
-/** The facilitator that this gateway's offers name. */
-export function facilitatorOf({ network }: Gateway): { address: string; url: string } {
-  const [first] = network.facilitators;
-  if (!first) throw new Error("the network names no facilitator");
-  return first;
+function headersOf(required: PaymentRequired): Record<string, string> {
+  return { "PAYMENT-REQUIRED": encodePaymentRequiredHeader(required), "Cache-Control": "no-store" };
 }

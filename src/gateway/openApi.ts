@@ -4,18 +4,28 @@ import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { modelListingJson } from "#protocol/model.ts";
 import { networkJson } from "#protocol/network.ts";
 import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
+import { proxyPayloadJson } from "#protocol/proxyPayment.ts";
 import { inferRequestJson } from "#protocol/request.ts";
 import { trailJson } from "#protocol/settlement.ts";
+import { uptoRequirementsJson } from "./uptoTerms.ts";
 
 const errorCodes = Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]];
 
 const paymentRequiredJson = z.object({
   x402Version: z.literal(2),
-  error: z.enum(["payment_required", "no_active_node"]),
+  error: z.enum(errorCodes),
   resource: z.object({ url: z.url(), description: z.string(), mimeType: z.string() }),
-  accepts: z.array(taskRequirementsJson).length(1),
+  accepts: z.tuple([taskRequirementsJson, uptoRequirementsJson]),
+  extensions: z.record(z.string(), z.looseObject({ info: z.looseObject({}) })),
   message: z.string(),
 });
+
+/** What payments of both schemes have beside their own parts. */
+const paymentShape = {
+  x402Version: z.literal(2),
+  resource: z.looseObject({ url: z.string() }).optional(),
+  extensions: z.record(z.string(), z.unknown()).optional(),
+};
 
 /** Every shape of the public interface, by its name in the document; the routes read with the same schemas. */
 const schemas = {
@@ -26,12 +36,10 @@ const schemas = {
   Model: modelListingJson,
   Models: z.object({ models: z.array(modelListingJson) }),
   Network: networkJson,
-  PaymentPayload: z.object({
-    x402Version: z.literal(2),
-    resource: z.looseObject({ url: z.string() }).optional(),
-    accepted: taskRequirementsJson,
-    payload: taskPayloadJson,
-  }),
+  PaymentPayload: z.union([
+    z.object({ ...paymentShape, accepted: taskRequirementsJson, payload: taskPayloadJson }),
+    z.object({ ...paymentShape, accepted: uptoRequirementsJson, payload: proxyPayloadJson.upto }),
+  ]),
   PaymentRequired: paymentRequiredJson,
   Trail: trailJson,
 } as const;
@@ -90,6 +98,8 @@ const inferCodes: readonly ErrorCode[] = [
   "unsupported_media_type",
   "execution_failed",
   "result_refused",
+  "payment_identifier_conflict",
+  "answer_expired",
   "no_active_node",
   "timeout",
 ];
@@ -128,7 +138,10 @@ function inferOperation() {
       },
       "402": {
         ...json(offered, { anyOf: [ref("PaymentRequired"), ref("Error")] }),
-        headers: headers("PAYMENT-REQUIRED", "Base64 JSON of the offer, where the body is one"),
+        headers: headers(
+          "PAYMENT-REQUIRED",
+          "Base64 JSON of a PaymentRequired: a new offer, and in error why it is made",
+        ),
       },
     },
   };

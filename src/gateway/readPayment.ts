@@ -1,13 +1,21 @@
 import type { PaymentPayload } from "@x402/core/types";
+import { sha256 } from "ethers";
 import { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
+import { bytes32 } from "#protocol/hex.ts";
+import { caip2, type Network } from "#protocol/network.ts";
 import {
+  paymentDigestOf,
   TASK_SCHEME,
-  type TaskPayload,
+  type TaskAuthorization,
   taskPayloadJson,
   type TaskRequirements,
   taskRequirementsJson,
 } from "#protocol/payment.ts";
+import { type ProxyAuthorization, proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
+import { parseStrictJson } from "#service/strictJson.ts";
+import type { PaymentKey } from "#store/gatewayStore.ts";
+import { UPTO_SCHEME } from "./uptoTerms.ts";
 
 /** What decides how the rest is read. */
 const envelopeJson = z.looseObject({
@@ -16,48 +24,78 @@ const envelopeJson = z.looseObject({
   payload: z.record(z.string(), z.unknown()),
 });
 
-/** A payment of scheme `task` as it was sent, read but not checked. */
-export interface SentPayment {
+/** What is read of the requirements under `upto`; all else is compared with the offer as it came. */
+const saltedJson = z.looseObject({ extra: z.looseObject({ salt: bytes32 }) });
+
+/** What payments of both schemes have. */
+interface Sent extends PaymentKey {
   /** As it came, for the facilitator. */
   payload: PaymentPayload;
-  accepted: TaskRequirements;
-  signature: string;
-  authorization: TaskPayload["permit2Authorization"];
+  /** The salt of the offer that was accepted. */
+  salt: string;
 }
+
+/** A payment of scheme `task`: the payer has signed the task. */
+export interface SentTaskPayment extends Sent {
+  scheme: typeof TASK_SCHEME;
+  accepted: TaskRequirements;
+  authorization: TaskAuthorization;
+}
+
+/** A payment of x402's scheme `upto`: the gateway proposes the task. */
+export interface SentUptoPayment extends Sent {
+  scheme: typeof UPTO_SCHEME;
+  authorization: ProxyAuthorization;
+}
+
+/** A payment as it was sent, read but not checked. */
+export type SentPayment = SentTaskPayment | SentUptoPayment;
 
 /**
  * Reads the header PAYMENT-SIGNATURE strictly: standard base64 of a JSON object in UTF-8, every field known and in range.
  *
- * @param network - CAIP-2 name of the only network paid on
  * @throws OpgError `invalid_payment_header`, `invalid_x402_version`, `unsupported_scheme`, `invalid_network`
  */
-export function readPayment(header: string, network: string): SentPayment {
+export function readPayment(header: string, network: Network): SentPayment {
   const content = decode(header);
-  const envelope = read(envelopeJson, content, "");
-  if (envelope.x402Version !== 2) {
-    throw new OpgError(
-      "invalid_x402_version",
-      `x402 version ${envelope.x402Version} is not spoken here; send version 2.`,
-    );
+  const { x402Version, accepted, payload } = read(envelopeJson, content, "");
+  if (x402Version !== 2) {
+    throw new OpgError("invalid_x402_version", `x402 version ${x402Version} is not spoken here; send version 2.`);
   }
-  if (envelope.accepted.scheme !== TASK_SCHEME) {
-    throw new OpgError("unsupported_scheme", `This scheme is not taken here; pay with scheme "${TASK_SCHEME}".`, {
-      need: TASK_SCHEME,
-    });
+  if (accepted.scheme !== TASK_SCHEME && accepted.scheme !== UPTO_SCHEME) {
+    const need = `${TASK_SCHEME}, ${UPTO_SCHEME}`;
+    throw new OpgError("unsupported_scheme", `This scheme is not taken here; pay with one of ${need}.`, { need });
   }
-  if (envelope.accepted.network !== network) {
-    throw new OpgError("invalid_network", `The payment is for another network; pay on ${network}.`, { need: network });
+  const need = caip2(network);
+  if (accepted.network !== need) {
+    throw new OpgError("invalid_network", `The payment is for another network; pay on ${need}.`, { need });
   }
-  const accepted = read(taskRequirementsJson, envelope.accepted, "accepted.");
-  const { signature, permit2Authorization } = read(taskPayloadJson, envelope.payload, "payload.");
-  return { payload: content as PaymentPayload, accepted, signature, authorization: permit2Authorization };
+  const sent = { payload: content as PaymentPayload };
+  const chainId = BigInt(network.chainId);
+  if (accepted.scheme === TASK_SCHEME) {
+    const requirements = read(taskRequirementsJson, accepted, "accepted.");
+    const { signature, permit2Authorization: authorization } = read(taskPayloadJson, payload, "payload.");
+    const key = { paymentDigest: paymentDigestOf(authorization, chainId), signatureHash: sha256(signature) };
+    return {
+      ...sent,
+      ...key,
+      scheme: TASK_SCHEME,
+      accepted: requirements,
+      salt: requirements.extra.salt,
+      authorization,
+    };
+  }
+  const { salt } = read(saltedJson, accepted, "accepted.").extra;
+  const { signature, permit2Authorization: authorization } = read(proxyPayloadJson.upto, payload, "payload.");
+  const paymentDigest = proxyPaymentDigest(UPTO_SCHEME, authorization, chainId);
+  return { ...sent, paymentDigest, signatureHash: sha256(signature), scheme: UPTO_SCHEME, salt, authorization };
 }
 
 function decode(header: string): unknown {
   const bytes = Buffer.from(header, "base64");
   if (bytes.length === 0 || bytes.toString("base64") !== header) throw unreadable("is not base64");
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parseStrictJson(bytes);
   } catch {
     throw unreadable("holds no JSON");
   }

@@ -4,6 +4,7 @@ import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { OpgAdapter } from "#chain/opg.ts";
 import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
@@ -14,7 +15,9 @@ import { readConfig } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger, type Logger } from "#service/logger.ts";
+import { repeat } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
+import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { createGatewayApp } from "./app.ts";
 import type { Gateway, GatewaySettings } from "./gateway.ts";
 import { ModelCatalog } from "./modelCatalog.ts";
@@ -22,12 +25,16 @@ import { NodeDirectory } from "./nodeDirectory.ts";
 import { Trails } from "./trails.ts";
 import { gatewayVariables } from "./variables.ts";
 
+const PRUNE_EVERY_SECONDS = 60;
+
 /** What a gateway is made from, besides its network. */
 interface GatewayParts {
   settings: GatewaySettings;
   clock: Clock;
   logger: Logger;
   provider: ChainProvider;
+  store: GatewayStore;
+  token: Gateway["token"];
   /** Folder for cached models. */
   state: string;
 }
@@ -36,7 +43,7 @@ interface GatewayParts {
  * Starts a gateway.
  *
  * @param environment - see `gatewayVariables`
- * @throws OpgError `configuration`, `chain_unavailable`
+ * @throws OpgError `configuration` also for a database that cannot be used, `chain_unavailable`
  */
 export async function startGateway(
   environment: Readonly<Record<string, string | undefined>>,
@@ -54,23 +61,35 @@ export async function startGateway(
     executionSeconds: config.OPG_EXECUTION_SECONDS,
     verdictSeconds: config.OPG_VERDICT_SECONDS,
     releaseSeconds: config.OPG_RELEASE_SECONDS,
+    answerSeconds: config.OPG_ANSWER_SECONDS,
     maxOutputBytes: config.OPG_MAX_OUTPUT_BYTES,
     maxBodyBytes: config.OPG_MAX_BODY_BYTES,
   };
-  const gateway = assemble(network, { settings, clock, logger, provider, state: config.OPG_STATE });
+  const token = await new OpgAdapter(network.contracts.opg, provider).domain();
+  const store = await openGatewayStore(config.DATABASE_URL, logger);
+  const gateway = assemble(network, { settings, clock, logger, provider, store, token, state: config.OPG_STATE });
+  const pruning = repeat("forget answers", PRUNE_EVERY_SECONDS, () => pruneAnswers(gateway), logger);
   const server = await startHttpServer(createGatewayApp(gateway), { host: config.OPG_HOST, port: config.OPG_PORT });
   return {
     url: server.url,
     logger,
     stop: async () => {
       await server.close(settings.executionSeconds + settings.verdictSeconds);
+      await pruning.stop();
       await gateway.nodes.close();
+      await store.close();
       provider.destroy();
     },
   };
 }
 
-function assemble(network: Network, { settings, clock, logger, provider, state }: GatewayParts): Gateway {
+async function pruneAnswers({ store, clock, logger }: Gateway): Promise<void> {
+  const payments = await store.prune(clock());
+  if (payments > 0) logger.info({ payments }, "answers forgotten");
+}
+
+function assemble(network: Network, parts: GatewayParts): Gateway {
+  const { settings, clock, logger, provider, store, token, state } = parts;
   const { contracts, deploymentBlock } = network;
   const models = new ModelRegistryAdapter(contracts.modelRegistry, provider, deploymentBlock);
   const nodes = new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock);
@@ -84,6 +103,8 @@ function assemble(network: Network, { settings, clock, logger, provider, state }
     clock,
     logger,
     randomBytes,
+    token,
+    store,
     catalog: new ModelCatalog({ registry: models, blobs, logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger }),
     trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),

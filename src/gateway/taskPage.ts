@@ -1,24 +1,26 @@
 import { html } from "hono/html";
-import { type Trail, trailProblems } from "#protocol/settlement.ts";
+import { type Trail, trailProblems, type TransactionPurpose, wasLocked } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import { type Html, page } from "./page.ts";
 import { tokenAmount } from "./tokenAmount.ts";
 
 /** Where the task stands, in a sentence for a stranger. */
 const stateSentences: Record<TaskState, string> = {
-  claimed: "The payment was checked and claimed; its money is being locked.",
+  claimed: "The payment was checked and claimed; the node is about to be told.",
   rejected: "The payment could not be locked, so nothing was computed and nothing was charged.",
-  released: "The money is locked and the node may compute.",
+  released: "The payment is claimed and the node may compute.",
   answered: "The node has answered; the verifiers are checking.",
   certified: "Enough verifiers agreed; the settlement is on its way to the chain.",
   settled: "The answer was checked and paid for.",
-  refused: "The verifiers refused the answer; the payer is getting the money back.",
-  expired: "No checked answer came in time; the payer is getting the money back.",
-  refunded: "Nothing was charged; the payer has all of the money back.",
+  refused: "The verifiers refused the answer; nothing is charged, and what was locked is on its way back.",
+  expired: "No checked answer came in time; nothing is charged, and what was locked is on its way back.",
+  refunded: "Nothing was charged; the payer has all of the money.",
 };
 
-const purposeWords = {
+const purposeWords: Record<TransactionPurpose, string> = {
+  approve: "Permit2 allowed",
   open: "Money locked",
+  capture: "Charge collected and divided",
   settle: "Charge divided",
   refuse: "Result refused",
   refund: "Money returned",
@@ -93,7 +95,8 @@ function moneySection(trail: Trail): Html {
   const problems = trailProblems(trail);
   return html`<h2 id="money">Where the money went</h2>
     <table>
-      ${row("Locked", tokenAmount(trail.maxAmount))} ${row("Charge", tokenAmount(trail.charge))}
+      ${row("Locked", wasLocked(trail) ? tokenAmount(trail.maxAmount) : html`nothing`)}
+      ${row("Charge", tokenAmount(trail.charge))}
       ${trail.splits.map(
         ({ role, to, amount }) =>
           html`<tr id="split-${role}">

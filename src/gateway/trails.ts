@@ -15,7 +15,11 @@ const FACILITATOR_TIMEOUT_SECONDS = 5;
 /** How far back recent tasks are looked for, and how many are shown. */
 const RECENT_BLOCKS = 5_000;
 const RECENT_TASKS = 20;
-const TASK_OPENED = id("TaskOpened(bytes32,address,address,bytes32,uint128,uint40)");
+/** Every task that is paid for has one of these, its id in the second topic. */
+const PAID_EVENTS = [
+  id("TaskOpened(bytes32,address,address,bytes32,uint128,uint40)"),
+  id("TaskCharged(bytes32,address,address,uint256,uint256,uint256)"),
+];
 
 /** What trails are made from. */
 export interface TrailsDependencies {
@@ -54,21 +58,19 @@ export class Trails {
     return trail;
   }
 
-  /** Ids of the tasks that were opened last, newest first. */
+  /** Ids of the tasks that were opened or charged last, newest first. */
   async recent(): Promise<string[]> {
     const { provider, network } = this.#from;
     const toBlock = await provider.getBlockNumber();
     const fromBlock = Math.max(network.deploymentBlock, toBlock - RECENT_BLOCKS);
     const logs = await provider.getLogs({
       address: network.contracts.taskEscrow,
-      topics: [TASK_OPENED],
+      topics: [PAID_EVENTS],
       fromBlock,
       toBlock,
     });
-    return logs
-      .slice(-RECENT_TASKS)
-      .reverse()
-      .flatMap(({ topics }) => topics[1] ?? []);
+    const taskIds = logs.reverse().flatMap(({ topics }) => topics[1] ?? []);
+    return [...new Set(taskIds)].slice(0, RECENT_TASKS);
   }
 
   #recordOf(taskId: string): Promise<TaskRecord> {
@@ -84,9 +86,9 @@ export class Trails {
 
   async #eventsOf({ taskId, transactions }: TaskRecord): Promise<TaskEvent[]> {
     const { network, provider, taskEscrow, settlement } = this.#from;
-    const opened = transactions.find(({ purpose }) => purpose === "open")?.blockNumber;
+    const first = transactions.find(({ purpose }) => purpose === "open" || purpose === "capture")?.blockNumber;
     // One end for both: a settlement that comes in between would show in the one and not in the other.
-    const range = { fromBlock: opened ?? network.deploymentBlock, toBlock: await provider.getBlockNumber() };
+    const range = { fromBlock: first ?? network.deploymentBlock, toBlock: await provider.getBlockNumber() };
     const [locks, splits] = await Promise.all([taskEscrow.eventsOf(taskId, range), settlement.eventsOf(taskId, range)]);
     return [...locks, ...splits];
   }
@@ -98,7 +100,7 @@ export class Trails {
       models.version(task.model),
       nodes.node(task.node),
       this.#splitsOf(events),
-      this.#transactionsOf(events),
+      this.#transactionsOf(record, events),
     ]);
     const { name = "", label = "", contentDigest = "", storageId = "" } = version ?? {};
     return {
@@ -130,11 +132,11 @@ export class Trails {
     ];
   }
 
-  /** From the chain, not from the record: anyone may have sent a refund. */
-  async #transactionsOf(events: readonly TaskEvent[]): Promise<Trail["transactions"]> {
-    const purposes = new Map<string, TransactionPurpose>();
-    for (const purpose of ["refund", "refuse", "settle", "open"] as const) {
-      for (const event of events) if (purposeOf[event.name] === purpose) purposes.set(event.transactionHash, purpose);
+  /** From the chain, not from the record: anyone may have sent a refund. Only an approval leaves no event of the task. */
+  async #transactionsOf(record: TaskRecord, events: readonly TaskEvent[]): Promise<Trail["transactions"]> {
+    const purposes = purposesOf(events);
+    for (const { purpose, hash, status } of record.transactions) {
+      if (purpose === "approve" && status === "included") purposes.set(hash, purpose);
     }
     const included = await Promise.all(
       [...purposes].map(async ([hash, purpose]) => {
@@ -154,14 +156,21 @@ export class Trails {
   }
 }
 
-/** Which transaction an event tells of; a refusal refunds too, and is then named by its stronger word. */
-const purposeOf: Record<TaskEvent["name"], TransactionPurpose> = {
-  TaskOpened: "open",
-  TaskCharged: "settle",
-  TaskSettled: "settle",
-  TaskRefused: "refuse",
-  TaskRefunded: "refund",
-};
+/** What each transaction was for. A refusal refunds too, and is named by its stronger word; a charge without a lock is captured. */
+function purposesOf(events: readonly TaskEvent[]): Map<string, TransactionPurpose> {
+  const charge = events.some(({ name }) => name === "TaskOpened") ? "settle" : "capture";
+  const purposeOf: [TaskEvent["name"], TransactionPurpose][] = [
+    ["TaskRefunded", "refund"],
+    ["TaskRefused", "refuse"],
+    ["TaskSettled", charge],
+    ["TaskOpened", "open"],
+  ];
+  const purposes = new Map<string, TransactionPurpose>();
+  for (const [told, purpose] of purposeOf) {
+    for (const { name, transactionHash } of events) if (name === told) purposes.set(transactionHash, purpose);
+  }
+  return purposes;
+}
 
 function amountsOf(events: readonly TaskEvent[]): { charge: string; refund: string } {
   const charged = events.find((event) => event.name === "TaskCharged");

@@ -4,12 +4,16 @@ import { daemonVariables } from "#service/config.ts";
 const seconds = (fallback: number) => z.coerce.number().int().min(1).max(86_400).default(fallback);
 const bytes = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
 
-/** The gateway's configuration; it holds no secret. */
+/** The gateway's configuration. */
 export const gatewayVariables = {
   ...daemonVariables,
   OPG_PORT: daemonVariables.OPG_PORT.default(8402),
   /** Folder for cached models. */
   OPG_STATE: z.string().min(1),
+  /** Where payments and their answers are kept; gateways that share it give the same answers. */
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgresql:// URL"),
+  /** How long an answer is given again to who paid for it. */
+  OPG_ANSWER_SECONDS: seconds(3_600),
   /** How long a task may take from offer to result. */
   OPG_TASK_SECONDS: seconds(120),
   /** How long a node may compute. */

@@ -28,7 +28,6 @@ export interface TaskDutyDependencies {
 
 interface KnownTask {
   answer: Promise<AnsweredTaskJson>;
-  isRunning: boolean;
   /** Seconds since 1970; nobody can use the answer after that. */
   keepUntil: number;
 }
@@ -45,12 +44,11 @@ export class TaskDuty {
   }
 
   /**
-   * Answers a released request. The same request again gets the same answer, without another run.
+   * Answers a released request. The same request again gets the same answer, without another run; while it runs, it joins.
    *
    * @throws OpgError `invalid_release`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
-   * `invalid_tensor`, `task_request_mismatch`, `task_already_running`: nothing was computed; `execution_failed`,
-   * `charge_exceeds_ceiling`: nothing was signed; `certificate_incomplete`, `result_refused`, or what the facilitator
-   * refused the certificate with
+   * `invalid_tensor`, `task_request_mismatch`: nothing was computed; `execution_failed`, `charge_exceeds_ceiling`: nothing
+   * was signed; `certificate_incomplete`, `result_refused`, or what the facilitator refused the certificate with
    */
   async answer(request: ReleasedRequest): Promise<AnsweredTaskJson> {
     const { network, enclave, models, quorums, taskEscrow, clock } = this.#dependencies;
@@ -64,7 +62,7 @@ export class TaskDuty {
     if (!isFacilitator) throw unknownFacilitator(release.facilitator);
     enclave.checkRequest(request, model);
     const known = this.#known.get(release.taskId);
-    if (known) return answerAgain(known, release.taskId);
+    if (known) return known.answer;
     checkTimeLeft(task, release.releasedAt, clock());
     return this.#begin(request, model, facilitator);
   }
@@ -82,17 +80,12 @@ export class TaskDuty {
     const completed = enclave.run(request, model);
     const answer = this.#finish(request, completed, facilitator, keepUntil);
     this.#forget(clock());
-    const known: KnownTask = { answer, isRunning: true, keepUntil };
-    this.#known.set(taskId, known);
-    answer.then(
-      () => (known.isRunning = false),
-      (error: unknown) => {
-        known.isRunning = false;
-        logger.warn({ taskId, err: error }, "task failed");
-        // The executor's queue was full: nothing was run, so that it may be tried again.
-        if (error instanceof OpgError && error.code === "rate_limited") this.#known.delete(taskId);
-      },
-    );
+    this.#known.set(taskId, { answer, keepUntil });
+    answer.catch((error: unknown) => {
+      logger.warn({ taskId, err: error }, "task failed");
+      // The executor's queue was full: nothing was run, so that it may be tried again.
+      if (error instanceof OpgError && error.code === "rate_limited") this.#known.delete(taskId);
+    });
     return answer;
   }
 
@@ -159,9 +152,4 @@ export class TaskDuty {
   #forget(now: number): void {
     for (const [taskId, { keepUntil }] of this.#known) if (keepUntil < now) this.#known.delete(taskId);
   }
-}
-
-function answerAgain({ isRunning, answer }: KnownTask, taskId: string): Promise<AnsweredTaskJson> {
-  if (!isRunning) return answer;
-  throw new OpgError("task_already_running", "This task runs here already; ask again when it is done.", { taskId });
 }

@@ -1,77 +1,148 @@
+import { z } from "zod";
+import { OpgError } from "#protocol/errors.ts";
+import type { CertificateMessage, TaskRecordJson } from "#protocol/messages.ts";
+import { paymentDigestOf, taskPayloadJson } from "#protocol/payment.ts";
+import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
+import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
+import { type Result, resultToJson } from "#protocol/result.ts";
+import { releaseTypedData, type Task, taskIdOf, taskJson, taskToJson } from "#protocol/task.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
-import { OpgError } from "#protocol/errors.ts";
-import type { CertificateMessage, TaskRecordJson } from "#protocol/messages.ts";
-import { paymentDigestOf, type TaskPayload, taskPayloadJson } from "#protocol/payment.ts";
-import { resultToJson } from "#protocol/result.ts";
-import { releaseTypedData, type Task, taskIdOf, taskJson, taskToJson } from "#protocol/task.ts";
 import { type NetworkFixture, sign } from "#test/contracts/fixture.ts";
-import { z } from "zod";
 
-const bodyJson = z.looseObject({ paymentPayload: z.looseObject({ payload: taskPayloadJson }) });
+const bodyJson = z.looseObject({
+  paymentPayload: z.looseObject({
+    accepted: z.looseObject({ scheme: z.enum(["task", "upto"]) }),
+    payload: z.unknown(),
+    extensions: z.unknown().optional(),
+  }),
+  task: taskJson.optional(),
+});
+type Body = z.output<typeof bodyJson>;
+
+/** A payment as far as the peer looks at it. */
+interface ReadPayment {
+  task: Task;
+  paymentDigest: string;
+  signature: string;
+  /** Only under `upto`. */
+  validAfter?: bigint;
+}
+
+interface ReleasedPayment extends ReadPayment {
+  record: TaskRecordJson;
+}
 
 /**
- * The other end of the gateway's calls to a facilitator: opens tasks on the test chain and releases them, and counts
- * what reaches it. It checks nothing, so whatever the gateway lets through is seen.
+ * The other end of the gateway's calls to a facilitator: releases tasks and counts what reaches it. It checks nothing, so
+ * whatever the gateway lets through is seen. Tasks of scheme `task` it opens on the test chain, those of `upto` it captures
+ * there when the node has answered; the first task of an authorization, or of a payment identifier, is the one it keeps to.
  */
 export async function startFacilitatorPeer(fixture: NetworkFixture) {
-  const { wallets, chainId, domainOf, taskEscrow } = fixture;
-  const records = new Map<string, TaskRecordJson>();
-  const peer = { url: "", calls: 0, refusal: undefined as OpgError | undefined };
+  const { wallets, chainId, domainOf } = fixture;
+  const released = new Map<string, Promise<ReleasedPayment>>();
+  const payments = new Map<string, ReleasedPayment>();
+  const peer = {
+    url: "",
+    calls: 0,
+    /** Bodies as they came. */
+    bodies: [] as string[],
+    /** Instead of a release. */
+    refusal: undefined as OpgError | undefined,
+    /** Instead of the answer, when the task is released already: it got lost on the way. */
+    failure: undefined as OpgError | undefined,
+  };
 
-  async function release({ signature, permit2Authorization }: TaskPayload): Promise<TaskRecordJson> {
-    const task = permit2Authorization.witness;
+  async function release(payment: ReadPayment): Promise<ReleasedPayment> {
+    const { task, paymentDigest, validAfter } = payment;
     const taskId = taskIdOf(task, domainOf("taskEscrow"));
-    const known = records.get(taskId);
-    if (known) return known;
-    const opened = await taskEscrow.connect(wallets.facilitator).open(task, signature);
-    const paymentDigest = paymentDigestOf(permit2Authorization, BigInt(chainId));
+    const transactions = validAfter === undefined ? [await open(fixture, payment)] : [];
     const unsigned = { taskId, paymentDigest, releasedAt: await fixture.now() };
-    const signed = await sign(wallets.facilitator, releaseTypedData(unsigned, domainOf("taskEscrow")));
+    const signature = await sign(wallets.facilitator, releaseTypedData(unsigned, domainOf("taskEscrow")));
+    const { address } = wallets.facilitator;
     const record: TaskRecordJson = {
       taskId,
       state: "released",
       task: taskToJson(task),
-      facilitator: wallets.facilitator.address,
-      release: { ...unsigned, facilitator: wallets.facilitator.address, signature: signed },
+      facilitator: address,
+      release: { ...unsigned, facilitator: address, signature },
       result: null,
       verdicts: [],
-      transactions: [
-        { purpose: "open", hash: opened.hash, status: "included", blockNumber: opened.blockNumber, gasUsed: null },
-      ],
+      transactions,
     };
-    records.set(taskId, record);
-    return record;
+    payments.set(taskId, { ...payment, record });
+    return { ...payment, record };
   }
 
   const app = createApp(createLogger("facilitator", "silent"), 1024 * 1024);
   app.post("/tasks", async (context) => {
     peer.calls += 1;
-    const { paymentPayload } = await readBody(context, bodyJson);
+    peer.bodies.push(await context.req.text());
+    const body = await readBody(context, bodyJson);
     if (peer.refusal) throw peer.refusal;
-    const { taskId, release: signed, transactions } = await release(paymentPayload.payload);
-    return context.json({ taskId, release: signed, transactions });
+    const payment = readPayment(body, BigInt(chainId));
+    const id = paymentIdentifierIn(body.paymentPayload.extensions);
+    const known =
+      released.get(payment.paymentDigest) ?? (id === undefined ? undefined : released.get(id)) ?? release(payment);
+    for (const name of [payment.paymentDigest, ...(id === undefined ? [] : [id])]) {
+      if (!released.has(name)) released.set(name, known);
+    }
+    const { taskId, task, release: signed, transactions } = (await known).record;
+    if (peer.failure) throw peer.failure;
+    return context.json({ taskId, task, release: signed, transactions });
   });
   app.get("/tasks/:taskId", (context) => {
-    const record = records.get(context.req.param("taskId"));
-    if (!record) throw new OpgError("unknown_task", "There is no such task here.");
-    return context.json(record);
+    const payment = payments.get(context.req.param("taskId"));
+    if (!payment) throw new OpgError("unknown_task", "There is no such task here.");
+    return context.json(payment.record);
   });
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   return Object.assign(peer, {
     url: server.url,
-    /** What a certificate leaves behind at a facilitator. */
-    keepCertificate({ result, verdicts }: Pick<CertificateMessage, "result" | "verdicts">): void {
-      const record = records.get(result.taskId);
-      if (record) records.set(result.taskId, { ...record, state: "certified", result: resultToJson(result), verdicts });
+    /** Settles a certified result. @returns the transaction's hash */
+    async settle(task: Task, { result, nodeSignature, verdicts }: CertificateMessage): Promise<string> {
+      const payment = payments.get(result.taskId)!;
+      const hash = await settle(fixture, { ...payment, task }, result, nodeSignature);
+      payment.record = { ...payment.record, state: "certified", result: resultToJson(result), verdicts };
+      return hash;
     },
     /** The task of a payment that was released. */
-    taskOf(taskId: string): Task {
-      return taskJson.parse(records.get(taskId)?.task);
-    },
+    taskOf: (taskId: string): Task => taskJson.parse(payments.get(taskId)?.record.task),
+    /** A facilitator that lost its memory, or, in time, pruned it. */
+    forget: () => released.clear(),
     stop: () => server.close(0),
   });
 }
 
 export type FacilitatorPeer = Awaited<ReturnType<typeof startFacilitatorPeer>>;
+
+function readPayment({ paymentPayload, task }: Body, chainId: bigint): ReadPayment {
+  if (paymentPayload.accepted.scheme === "task") {
+    const { signature, permit2Authorization } = taskPayloadJson.parse(paymentPayload.payload);
+    const paymentDigest = paymentDigestOf(permit2Authorization, chainId);
+    return { task: permit2Authorization.witness, paymentDigest, signature };
+  }
+  const { signature, permit2Authorization } = proxyPayloadJson.upto.parse(paymentPayload.payload);
+  const paymentDigest = proxyPaymentDigest("upto", permit2Authorization, chainId);
+  const { validAfter } = permit2Authorization.witness;
+  return { task: taskJson.parse(task && taskToJson(task)), paymentDigest, signature, validAfter };
+}
+
+async function open({ taskEscrow, wallets }: NetworkFixture, { task, signature }: ReadPayment) {
+  const { hash, blockNumber } = await taskEscrow.connect(wallets.facilitator).open(task, signature);
+  return { purpose: "open" as const, hash, status: "included" as const, blockNumber, gasUsed: null };
+}
+
+async function settle(
+  { settlement, wallets, certifyResult }: NetworkFixture,
+  { task, signature, validAfter }: ReadPayment,
+  result: Result,
+  nodeSignature: string,
+): Promise<string> {
+  const certificate = await certifyResult(result);
+  if (validAfter === undefined) return (await settlement.settle(task, result, nodeSignature, certificate)).hash;
+  const payment = { facilitator: wallets.facilitator.address, validAfter, signature };
+  const byFacilitator = settlement.connect(wallets.facilitator);
+  return (await byFacilitator.capture(task, result, nodeSignature, certificate, payment)).hash;
+}

@@ -6,6 +6,7 @@ import { network as hardhatNetwork } from "hardhat";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { OpgAdapter } from "#chain/opg.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { createGatewayApp } from "#gateway/app.ts";
@@ -16,7 +17,9 @@ import { Trails } from "#gateway/trails.ts";
 import { modelIdOf, type ModelVersion, versionIdOf } from "#protocol/model.ts";
 import type { Network } from "#protocol/network.ts";
 import { createLogger } from "#service/logger.ts";
+import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
+import { emptyDatabase } from "#test/verifier/testDatabases.ts";
 import { doublingModel, doublingTerms } from "./doublingModel.ts";
 import { type FacilitatorPeer, startFacilitatorPeer } from "./facilitatorPeer.ts";
 import { startNodePeer } from "./nodePeer.ts";
@@ -26,13 +29,17 @@ const settings = {
   executionSeconds: 10,
   verdictSeconds: 10,
   releaseSeconds: 10,
+  answerSeconds: 3_600,
   maxOutputBytes: 100,
   maxBodyBytes: 100_000,
 };
 
+/** One for all fixtures, each of which begins by emptying it: to make one takes longer than most tests. */
+let database: Promise<string> | undefined;
+
 /**
- * A gateway over the contracts on Hardhat's own chain, a published model, and two nodes that run it. The far ends of its
- * HTTP calls are peers that count.
+ * A gateway over the contracts on Hardhat's own chain and a real database, a published model, and two nodes that run it.
+ * The far ends of its HTTP calls are peers that count.
  */
 export async function gatewayFixture() {
   const fixture = await networkFixture(await hardhatNetwork.create());
@@ -43,19 +50,29 @@ export async function gatewayFixture() {
   for (const node of nodes) node.versions = [version.versionId];
   const time = { now: await fixture.now() };
   const network = networkOf(fixture, facilitator);
-  const gateway = assemble(fixture, network, { folder, clock: () => time.now });
+  const databaseUrl = await (database ??= emptyDatabase());
+  const replicas: Gateway[] = [];
+  /** Another process on the same database. */
+  const startReplica = async () => {
+    const store = await openGatewayStore(databaseUrl, createLogger("gateway", "silent"));
+    const gateway = await assemble(fixture, network, { folder, store, clock: () => time.now });
+    replicas.push(gateway);
+    return { gateway, app: createGatewayApp(gateway) };
+  };
+  const first = await startReplica();
+  await first.gateway.store.prune(Number.MAX_SAFE_INTEGER);
   return {
+    ...first,
+    startReplica,
     ...fixture,
     facilitator,
     nodes,
     network,
-    gateway,
     /** The gateway's clock; tests set it. */
     time,
     version,
-    app: createGatewayApp(gateway),
     async stop(): Promise<void> {
-      await gateway.nodes.close();
+      await Promise.all(replicas.flatMap(({ nodes: directory, store }) => [directory.close(), store.close()]));
       await Promise.all([facilitator, ...nodes].map((peer) => peer.stop()));
       await fixture.connection.close();
       await rm(folder, { recursive: true });
@@ -75,8 +92,8 @@ async function publish({ modelRegistry, wallets }: NetworkFixture, contentDigest
   return { ...version, versionId: versionIdOf(version) };
 }
 
-function networkOf(fixture: NetworkFixture, facilitator: FacilitatorPeer): Network {
-  const { addresses, wallets, parameters, chainId, deploymentBlock } = fixture;
+function networkOf(fixture: NetworkFixture, { url }: FacilitatorPeer): Network {
+  const { addresses, wallets, parameters, chainId, deploymentBlock, entry } = fixture;
   const { maxTaskSeconds, settleWindowSeconds } = parameters;
   return {
     name: "test",
@@ -87,17 +104,18 @@ function networkOf(fixture: NetworkFixture, facilitator: FacilitatorPeer): Netwo
     parameters: { maxTaskSeconds, settleWindowSeconds },
     hub: "http://127.0.0.1:8404",
     gateway: "http://gateway.test",
-    facilitators: [{ address: wallets.facilitator.address, url: facilitator.url }],
+    facilitators: [{ address: wallets.facilitator.address, entry, url }],
     verifiers: wallets.verifiers.map(({ address }) => ({ address, url: "http://127.0.0.1:8421" })),
   };
 }
 
-function assemble(
+async function assemble(
   { provider, addresses, deploymentBlock }: NetworkFixture,
   network: Network,
-  { folder, clock }: { folder: string; clock: () => number },
-): Gateway {
+  { folder, store, clock }: { folder: string; store: GatewayStore; clock: () => number },
+): Promise<Gateway> {
   const logger = createLogger("gateway", "silent");
+  let draws = 0;
   const models = new ModelRegistryAdapter(addresses.modelRegistry, provider, deploymentBlock);
   const nodes = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
   const taskEscrow = new TaskEscrowAdapter(addresses.taskEscrow, provider);
@@ -107,7 +125,9 @@ function assemble(
     settings,
     clock,
     logger,
-    randomBytes: (length) => new Uint8Array(length).fill(7),
+    randomBytes: (length) => new Uint8Array(length).fill((draws += 1)),
+    token: await new OpgAdapter(addresses.opg, provider).domain(),
+    store,
     catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger }),
     trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),

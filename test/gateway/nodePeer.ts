@@ -3,7 +3,7 @@ import type { OpgError } from "#protocol/errors.ts";
 import { type AnsweredTaskJson, type NodeInfo, type ReleasedRequest, releasedRequestJson } from "#protocol/messages.ts";
 import { meterCharge } from "#protocol/meter.ts";
 import { responseDigest, type Result, resultHashOf, resultToJson, resultTypedData } from "#protocol/result.ts";
-import { policies, type Task } from "#protocol/task.ts";
+import { policies } from "#protocol/task.ts";
 import { tensorBytes, tensorsDigest, tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
 import { type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
 import { type EnclaveKeys, makeKeys } from "#node/enclave/makeKeys.ts";
@@ -21,11 +21,13 @@ import type { FacilitatorPeer } from "./facilitatorPeer.ts";
 export async function startNodePeer(fixture: NetworkFixture, facilitator: FacilitatorPeer) {
   const keys = await makeKeys(await fixture.now());
   const operator = fixture.wallets.operator.address;
-  const answers = new Map<string, AnsweredTaskJson>();
+  const answers = new Map<string, Promise<AnsweredTaskJson>>();
   const peer = {
     address: keys.signer.address,
     versions: [] as string[],
     calls: 0,
+    /** Tasks computed. */
+    executions: 0,
     failure: undefined as OpgError | undefined,
     /** The next answers wait for this. */
     gate: Promise.resolve(),
@@ -38,7 +40,7 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
       operator,
       payout: operator,
       versions: peer.versions,
-      executions: peer.calls,
+      executions: peer.executions,
     };
     return context.json(info);
   });
@@ -48,10 +50,11 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     await peer.gate;
     if (peer.failure) throw peer.failure;
     const { taskId } = request.release;
-    // A node answers a task that is over again for a while.
-    const answer = answers.get(taskId) ?? (await answerTask(fixture, facilitator, keys.signer, request));
-    answers.set(taskId, answer);
-    return context.json(answer);
+    if (!answers.has(taskId)) {
+      peer.executions += 1;
+      answers.set(taskId, answerTask(fixture, facilitator, keys.signer, request));
+    }
+    return context.json(await answers.get(taskId));
   });
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0, tls: keys.tls });
   await admit(fixture, keys, server.url);
@@ -85,15 +88,8 @@ async function answerTask(
   };
   const nodeSignature = await sign(signer, resultTypedData(result, fixture.domainOf("settlement")));
   const verdicts = await verdictsOf(fixture, result);
-  const transaction = await settle(fixture, task, result, nodeSignature);
-  facilitator.keepCertificate({ result, verdicts });
+  const transaction = await facilitator.settle(task, { result, nodeSignature, verdicts });
   return { outputs: tensorsToJson(outputs), result: resultToJson(result), nodeSignature, verdicts, transaction };
-}
-
-async function settle(fixture: NetworkFixture, task: Task, result: Result, nodeSignature: string): Promise<string> {
-  const certificate = await fixture.certifyResult(result);
-  const { hash } = await fixture.settlement.settle(task, result, nodeSignature, certificate);
-  return hash;
 }
 
 function verdictsOf({ wallets, domainOf }: NetworkFixture, result: Result): Promise<SignedVerdict[]> {

@@ -13,7 +13,7 @@ export function someRequest({ wallets }: GatewayFixture, changes: Partial<InferR
 }
 
 /** Sends a body to `POST /v1/infer`, with a payment where one is given. */
-export async function infer({ app }: GatewayFixture, body: unknown, header?: string): Promise<Response> {
+export async function infer({ app }: Pick<GatewayFixture, "app">, body: unknown, header?: string): Promise<Response> {
   return app.request("/v1/infer", {
     method: "POST",
     headers: { "content-type": "application/json", ...(header === undefined ? {} : { "payment-signature": header }) },

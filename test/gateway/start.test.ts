@@ -5,6 +5,8 @@ import { expect } from "chai";
 import { startGateway } from "#gateway/start.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { Network } from "#protocol/network.ts";
+import { serveChain } from "#test/node/serveChain.ts";
+import { gatewayFixture } from "./gatewayFixture.ts";
 
 const contract = `0x${"01".repeat(20)}`;
 
@@ -27,7 +29,7 @@ const network: Network = {
   parameters: { maxTaskSeconds: 600, settleWindowSeconds: 60 },
   hub: "http://127.0.0.1:9",
   gateway: "http://127.0.0.1:9",
-  facilitators: [{ address: contract, url: "http://127.0.0.1:9" }],
+  facilitators: [{ address: contract, entry: contract, url: "http://127.0.0.1:9" }],
   verifiers: [],
 };
 
@@ -43,7 +45,14 @@ describe("startGateway", () => {
   async function refusal(described: Network, changes: Record<string, string | undefined> = {}): Promise<OpgError> {
     const file = join(folder, "network.json");
     await writeFile(file, JSON.stringify(described));
-    const environment = { OPG_NETWORK: file, OPG_STATE: folder, OPG_PORT: "0", OPG_LOG_LEVEL: "silent", ...changes };
+    const environment = {
+      OPG_NETWORK: file,
+      OPG_STATE: folder,
+      OPG_PORT: "0",
+      OPG_LOG_LEVEL: "silent",
+      DATABASE_URL: "postgresql://gateway@127.0.0.1:9/gateway",
+      ...changes,
+    };
     const error: unknown = await startGateway(environment).catch((cause: unknown) => cause);
     expect(error).to.be.instanceOf(OpgError);
     return error as OpgError;
@@ -53,6 +62,9 @@ describe("startGateway", () => {
     ["OPG_NETWORK", undefined],
     ["OPG_STATE", undefined],
     ["OPG_PORT", "http"],
+    ["DATABASE_URL", undefined],
+    ["DATABASE_URL", "http://127.0.0.1"],
+    ["OPG_ANSWER_SECONDS", "0"],
     ["OPG_TASK_SECONDS", "0"],
     ["OPG_MAX_OUTPUT_BYTES", "1.5"],
     ["OPG_MAX_BODY_BYTES", "-1"],
@@ -71,5 +83,14 @@ describe("startGateway", () => {
 
   it("says so when the chain does not answer", async () => {
     expect((await refusal(network)).code).to.equal("chain_unavailable");
+  });
+
+  it("says so when its database does not answer", async () => {
+    const fixture = await gatewayFixture();
+    const chain = await serveChain(fixture.connection);
+    const error = await refusal({ ...fixture.network, rpcUrl: chain.url });
+    expect(error.message).to.match(/^The database of DATABASE_URL cannot be used/);
+    await chain.close();
+    await fixture.stop();
   });
 });

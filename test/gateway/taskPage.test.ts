@@ -54,4 +54,23 @@ describe("pages", () => {
     );
     expect(await textOf(taskPage(trail))).not.to.contain("does not add up");
   });
+
+  it("say that nothing was locked for a captured task, and what does not add up there", async () => {
+    const captured: Trail = {
+      ...trail,
+      refund: "0",
+      transactions: [
+        { purpose: "approve", hash: "0x01", gasUsed: "1", chainId: 1 },
+        { purpose: "capture", hash: "0x02", gasUsed: "1", chainId: 1 },
+      ],
+    };
+    const page = await textOf(taskPage(captured));
+    expect(page)
+      .to.match(/Locked<\/th>\s*<td>nothing<\/td>/)
+      .and.to.contain("Permit2 allowed");
+    expect(page).to.contain("Charge collected and divided").and.not.to.contain("does not add up");
+    expect(await textOf(taskPage({ ...captured, refund: "4" }))).to.contain("4 were refunded and nothing was locked");
+    const greedy = { ...captured, maxAmount: "5" };
+    expect(await textOf(taskPage(greedy))).to.contain("the charge is 6, allowed were 5");
+  });
 });

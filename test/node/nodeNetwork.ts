@@ -129,7 +129,7 @@ interface Setting {
 }
 
 function describeNetwork(
-  { chainId, deploymentBlock, addresses, parameters, wallets }: Fixture,
+  { chainId, deploymentBlock, addresses, parameters, wallets, entry }: Fixture,
   urls: { rpcUrl: string; hub: string; facilitator: string; verifiers: readonly TestVerifier[] },
 ): Network {
   const { maxTaskSeconds, settleWindowSeconds, developmentRoot } = parameters;
@@ -142,7 +142,7 @@ function describeNetwork(
     parameters: { maxTaskSeconds, settleWindowSeconds, developmentRoot },
     hub: urls.hub,
     gateway: "http://127.0.0.1:1",
-    facilitators: [{ address: wallets.facilitator.address, url: urls.facilitator }],
+    facilitators: [{ address: wallets.facilitator.address, entry, url: urls.facilitator }],
     verifiers: urls.verifiers.map(({ address, url }) => ({ address, url })),
   };
 }

@@ -51,7 +51,7 @@ describe("RefusalDelivery", () => {
   const knownTasks = new Map<string, TaskRecordJson["task"]>();
 
   function start(databaseUrl: string) {
-    const facilitators = [{ address: fixture.wallets.facilitator.address, url: facilitator.url }];
+    const facilitators = fixture.network.facilitators.map((known) => ({ ...known, url: facilitator.url }));
     return fixture.start(0, databaseUrl, { network: { facilitators } });
   }
 

@@ -27,7 +27,7 @@ describe("startVerifier", () => {
     chain = await serveChain(fixture.connection);
     peers = await startHttpServer(peersApp(), { host: "127.0.0.1", port: 0 });
     folder = mkdtempSync(join(tmpdir(), "opg-verifier-start-"));
-    const facilitators = [{ address: fixture.wallets.facilitator.address, url: peers.url }];
+    const facilitators = fixture.network.facilitators.map((known) => ({ ...known, url: peers.url }));
     const network = { ...fixture.network, rpcUrl: chain.url, hub: peers.url, facilitators };
     writeFileSync(join(folder, "network.json"), JSON.stringify(network));
     environment = {

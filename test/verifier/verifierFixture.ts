@@ -109,7 +109,7 @@ function posting(app: { request: (path: string, init: RequestInit) => Response |
 
 type Fixture = Awaited<ReturnType<typeof networkFixture>>;
 
-function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets }: Fixture): Network {
+function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets, entry }: Fixture): Network {
   const { maxTaskSeconds, settleWindowSeconds, developmentRoot } = parameters;
   const nowhere = "http://127.0.0.1:1";
   return {
@@ -121,7 +121,7 @@ function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets }:
     parameters: { maxTaskSeconds, settleWindowSeconds, ...(developmentRoot ? { developmentRoot } : {}) },
     hub: nowhere,
     gateway: nowhere,
-    facilitators: [{ address: wallets.facilitator.address, url: nowhere }],
+    facilitators: [{ address: wallets.facilitator.address, entry, url: nowhere }],
     verifiers: wallets.verifiers.map(({ address }) => ({ address, url: nowhere })),
   };
 }

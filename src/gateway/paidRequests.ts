@@ -1,0 +1,173 @@
+import { OpgError } from "#protocol/errors.ts";
+import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
+import type { ReleasedTask } from "#protocol/messages.ts";
+import { requestDigest } from "#protocol/request.ts";
+import type { Task } from "#protocol/task.ts";
+import type { BegunPayment } from "#store/gatewayStore.ts";
+import { askNode } from "./askNode.ts";
+import { checkPayment } from "./checkPayment.ts";
+import { failedTask } from "./failedTask.ts";
+import type { FittingRequest } from "./fitRequest.ts";
+import type { Gateway } from "./gateway.ts";
+import { JoinedRuns } from "./joinedRuns.ts";
+import type { ServingNode } from "./nodeDirectory.ts";
+import { proposeTask } from "./proposeTask.ts";
+import type { SentPayment } from "./readPayment.ts";
+import { requestRelease } from "./requestRelease.ts";
+import { requestMismatch } from "./uptoTerms.ts";
+
+/** A payment together with the request that it came with. */
+interface PaidRequest {
+  payment: SentPayment;
+  fitting: FittingRequest;
+  /** As it is kept. */
+  begun: BegunPayment;
+  /** Digest of version and inputs under the payment's salt. */
+  request: string;
+}
+
+/**
+ * Answers paid requests: the facilitator claims and releases, a node computes, and who comes again with the same payment
+ * gets the same answer. The signature alone gives nobody an answer, for it is public once the task is settled: it takes
+ * the inputs and the salt too.
+ */
+export class PaidRequests {
+  readonly #gateway: Gateway;
+  readonly #requests = new JoinedRuns<InferAnswerJson | undefined>();
+  readonly #tasks = new JoinedRuns<InferAnswerJson>();
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+  }
+
+  /**
+   * Answers a payment, or joins whoever sent the same one.
+   *
+   * @returns nothing when the node that the payer signed for takes no tasks any more; then nothing was locked
+   * @throws OpgError of `checkPayment`, the facilitator's, `payment_identifier_conflict`, `answer_expired`; after the
+   * release one that says what becomes of the money
+   */
+  async answer(payment: SentPayment, fitting: FittingRequest): Promise<InferAnswerJson | undefined> {
+    const { salt, paymentDigest, signatureHash } = payment;
+    const { versionId, inputDigest, body } = fitting;
+    if (body.salt !== undefined && body.salt !== salt) throw requestMismatch();
+    const request = requestDigest(salt, versionId, inputDigest);
+    const begun = { paymentDigest, signatureHash, versionId, inputDigest, salt };
+    const name = `${paymentDigest}:${signatureHash}:${request}`;
+    return this.#requests.join(name, () => this.#answer({ payment, fitting, begun, request }));
+  }
+
+  async #answer(paid: PaidRequest): Promise<InferAnswerJson | undefined> {
+    const { store, clock } = this.#gateway;
+    const { payment, fitting, begun, request } = paid;
+    const stored = await store.find(begun, clock());
+    const isSame = stored !== undefined && requestOf(stored) === request;
+    if (stored?.released) {
+      if (!isSame) throw requestMismatch();
+      return stored.answer ?? this.#compute(stored.released, begun, fitting);
+    }
+    // Begun before, it has passed already, and may be released though its deadline is over.
+    if (!isSame) checkPayment(this.#gateway, payment, { ...fitting, request });
+    const node = await this.#nodeFor(paid);
+    if (!node) return undefined;
+    return this.#gateway.nodes.load.hold(node.address, () => this.#begin(paid, node));
+  }
+
+  #nodeFor({ payment, fitting }: PaidRequest): Promise<ServingNode | undefined> {
+    const { nodes } = this.#gateway;
+    if (payment.scheme === "upto") return nodes.pick(fitting.versionId);
+    const { node, model } = payment.authorization.witness;
+    return nodes.findServing(node, model);
+  }
+
+  async #begin(paid: PaidRequest, node: ServingNode): Promise<InferAnswerJson> {
+    const { payment, fitting, begun } = paid;
+    const released = await this.#release(paid, node.address);
+    if (released.release.paymentDigest !== payment.paymentDigest) return this.#answerEarlier(paid, released);
+    return this.#compute(released, begun, fitting, node);
+  }
+
+  /** Each step is on disk before the next: whatever is released, some gateway finds out and asks the node. */
+  async #release(paid: PaidRequest, node: string): Promise<ReleasedTask> {
+    const { store, clock, network, logger } = this.#gateway;
+    const { payment, begun, request } = paid;
+    const task = proposeTask(payment, { node, request, versionId: begun.versionId, network });
+    const expiresAt = this.#endOf(task);
+    await store.begin(begun, clock(), expiresAt);
+    const released = await requestRelease(this.#gateway, payment, task).catch(async (error: unknown) => {
+      if (error instanceof OpgError && error.status < 500) await store.forget(begun);
+      throw error;
+    });
+    const isFirst = released.release.paymentDigest === payment.paymentDigest;
+    if (released.task.payer !== task.payer || (isFirst && released.task.request !== request)) throw requestMismatch();
+    if (isFirst) await store.recordRelease(begun, released, expiresAt);
+    else await store.forget(begun);
+    logger.info({ taskId: released.taskId, node: released.task.node, isFirst }, "task released");
+    return released;
+  }
+
+  /** The facilitator knows the payment's identifier: what it was first used for is answered, under the salt of then. */
+  async #answerEarlier({ fitting }: PaidRequest, released: ReleasedTask): Promise<InferAnswerJson> {
+    const { store, clock } = this.#gateway;
+    const { task, taskId, release } = released;
+    const rows = await store.findByDigest(release.paymentDigest, clock());
+    const earlier = rows.find((row) => requestOf(row) === task.request);
+    const isOther = earlier ? earlier.inputDigest !== fitting.inputDigest : false;
+    if (task.model !== fitting.versionId || isOther) {
+      const message =
+        "This payment-identifier was used for another request; send that one again, or use a new identifier.";
+      throw new OpgError("payment_identifier_conflict", message, { earlierTaskId: taskId });
+    }
+    if (!earlier) {
+      const message = "The answer to this payment-identifier is not kept here any more; use a new identifier.";
+      throw new OpgError("answer_expired", message, { earlierTaskId: taskId });
+    }
+    if (!earlier.released) await store.recordRelease(earlier, released, this.#endOf(task));
+    return earlier.answer ?? this.#compute(released, earlier, fitting);
+  }
+
+  /** Until then somebody may settle the task; an answer is kept for longer. Seconds since 1970. */
+  #endOf({ deadline }: Task): number {
+    return deadline + this.#gateway.network.parameters.settleWindowSeconds;
+  }
+
+  /** A node computes a task once and answers it again to who asks again. */
+  #compute(
+    released: ReleasedTask,
+    begun: BegunPayment,
+    { inputs, listing }: FittingRequest,
+    serving?: ServingNode,
+  ): Promise<InferAnswerJson> {
+    const { task, taskId } = released;
+    return this.#tasks.join(taskId, async () => {
+      try {
+        const node = serving?.address === task.node ? serving : await this.#findNode(task);
+        const answer = await askNode(this.#gateway, node, released, { inputs, listing, salt: begun.salt });
+        await this.#keep(begun, answer);
+        return answer;
+      } catch (error) {
+        throw failedTask(this.#gateway, released, error);
+      }
+    });
+  }
+
+  async #findNode({ node, model }: Task): Promise<ServingNode> {
+    const serving = await this.#gateway.nodes.findServing(node, model);
+    if (serving) return serving;
+    throw new OpgError("node_unavailable", `Node ${node} takes no tasks any more; send the request anew.`, { node });
+  }
+
+  /** Paid for it is: where it cannot be kept, it is given away all the same, and the node is asked the next time. */
+  async #keep(begun: BegunPayment, answer: InferAnswerJson): Promise<void> {
+    const { store, clock, settings, logger } = this.#gateway;
+    try {
+      await store.recordAnswer(begun, answer, clock() + settings.answerSeconds);
+    } catch (error) {
+      logger.error({ err: error, taskId: answer.taskId }, "answer not kept");
+    }
+  }
+}
+
+function requestOf({ salt, versionId, inputDigest }: BegunPayment): string {
+  return requestDigest(salt, versionId, inputDigest);
+}
