@@ -85,6 +85,21 @@ export default defineConfig(
   { files: ["scripts/**", "src/tasks/**", "examples/**"], rules: { "no-console": "off" } },
   ...Object.keys(rooms).map(roomRules),
   {
+    // What `@opg/client/node` is made of; the other entry of the package must not reach it.
+    files: ["packages/client/{node,fileState}.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: packaged["packages/client"].map((pattern) => ({
+            ...pattern,
+            regex: pattern.regex.replace("|node:", ""),
+          })),
+        },
+      ],
+    },
+  },
+  {
     files: ["test/**/*.ts"],
     rules: {
       "@typescript-eslint/no-non-null-assertion": "off",

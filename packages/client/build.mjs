@@ -1,4 +1,7 @@
-/** Builds what is published: one file for browsers and Node alike, declarations, and the licences of what is inside. */
+/**
+ * Builds what is published: one entry for browsers and Node alike, one for Node alone, what they share, declarations, and the
+ * licences of what is inside.
+ */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,11 +13,14 @@ const dist = join(here, "dist");
 
 rmSync(dist, { recursive: true, force: true });
 const { metafile } = await build({
-  entryPoints: [join(here, "index.ts")],
-  outfile: join(dist, "index.js"),
+  entryPoints: [join(here, "index.ts"), join(here, "node.ts")],
+  outdir: dist,
   bundle: true,
+  splitting: true,
+  chunkNames: "shared-[hash]",
   format: "esm",
   platform: "browser",
+  external: ["node:*"],
   target: "es2022",
   plugins: [{ name: "own zod outside", setup: keepOwnZodOutside }],
   absWorkingDir: join(here, "../.."),

@@ -1,16 +1,6 @@
 import type { z } from "zod";
 import { OpgError } from "../protocol/errors.ts";
-
-/** The part of `fetch` that the client uses; `globalThis.fetch` and everything like it fits. */
-export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
-
-/** What the client gives to {@link Fetch}. */
-export interface FetchInit {
-  method: "GET" | "POST";
-  headers: Record<string, string>;
-  body?: string;
-  signal: AbortSignal;
-}
+import type { Fetch } from "./fetch.ts";
 
 /** One call to the gateway. */
 export interface GatewayCall {

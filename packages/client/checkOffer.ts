@@ -24,8 +24,6 @@ export interface ExpectedOffer {
   model: string;
   /** Salted digest of the inputs, computed here. */
   request: string;
-  /** Ceiling for one call in atomic units; `undefined` for none. */
-  maxAmount: bigint | undefined;
   nowSeconds: number;
 }
 
@@ -39,15 +37,33 @@ export interface Offer {
 }
 
 /**
- * Checks an offer before anything is signed: everything but node, price and deadline is known beforehand, and those are
- * bounded.
+ * Checks an offer before anything is signed: everything but node, price and deadline is known beforehand. The price is
+ * for the payer's limits to judge.
  *
- * @throws OpgError `invalid_offer` naming the field that is not as asked, `price_above_maximum`
+ * @throws OpgError `invalid_offer` naming the field that is not as asked
  */
 export function checkOffer(required: PaymentRequired, expected: ExpectedOffer): Offer {
   const { requirements, terms } = readTerms(required);
   const { network } = expected;
-  const { task, salt, facilitator, settleWindowSeconds } = terms.extra;
+  const { task, salt, settleWindowSeconds } = terms.extra;
+  requireEqual("salt", salt, expected.salt);
+  requireEqual("task.payer", task.payer, expected.payer);
+  requireEqual("task.nonce", task.nonce, expected.nonce);
+  requireEqual("task.model", task.model, expected.model);
+  requireEqual("task.request", task.request, expected.request);
+  checkTaskTerms(terms, network, expected.nowSeconds);
+  const { opg, taskEscrow } = network.contracts;
+  const authorization = authorizationOf(task, { token: opg, taskEscrow, settleWindowSeconds });
+  return { requirements, task, authorization, timeoutSeconds: terms.maxTimeoutSeconds };
+}
+
+/**
+ * Checks what a task payment must be on this network, whatever it is for.
+ *
+ * @throws OpgError `invalid_offer` naming the field
+ */
+export function checkTaskTerms(terms: TaskRequirements, network: Network, nowSeconds: number): void {
+  const { task, facilitator, settleWindowSeconds } = terms.extra;
   requireEqual("network", terms.network, caip2(network));
   requireEqual("asset", terms.asset, network.contracts.opg);
   requireEqual("payTo", terms.payTo, network.contracts.taskEscrow);
@@ -57,11 +73,11 @@ export function checkOffer(required: PaymentRequired, expected: ExpectedOffer): 
     true,
   );
   requireEqual("settleWindowSeconds", settleWindowSeconds, network.parameters.settleWindowSeconds);
-  requireEqual("salt", salt, expected.salt);
-  checkTask(task, terms.amount, expected);
-  const { opg, taskEscrow } = network.contracts;
-  const authorization = authorizationOf(task, { token: opg, taskEscrow, settleWindowSeconds });
-  return { requirements, task, authorization, timeoutSeconds: terms.maxTimeoutSeconds };
+  requireEqual("task.policy", task.policy, policies.reExecution);
+  requireEqual("task.maxAmount", task.maxAmount, terms.amount);
+  requireEqual("task.node", task.node === ZeroAddress, false);
+  const latest = nowSeconds + network.parameters.maxTaskSeconds + CLOCK_SKEW_SECONDS;
+  if (task.deadline <= nowSeconds || task.deadline > latest) throw invalidOffer("task.deadline");
 }
 
 function readTerms(required: PaymentRequired): { requirements: PaymentRequirements; terms: TaskRequirements } {
@@ -73,22 +89,6 @@ function readTerms(required: PaymentRequired): { requirements: PaymentRequiremen
   const parsed = taskRequirementsJson.safeParse(requirements);
   if (!parsed.success) throw invalidOffer(parsed.error.issues[0]?.path.join(".") ?? "accepts");
   return { requirements, terms: parsed.data };
-}
-
-function checkTask(task: Task, amount: bigint, expected: ExpectedOffer): void {
-  requireEqual("task.payer", task.payer, expected.payer);
-  requireEqual("task.nonce", task.nonce, expected.nonce);
-  requireEqual("task.model", task.model, expected.model);
-  requireEqual("task.request", task.request, expected.request);
-  requireEqual("task.policy", task.policy, policies.reExecution);
-  requireEqual("task.maxAmount", task.maxAmount, amount);
-  requireEqual("task.node", task.node === ZeroAddress, false);
-  const latest = expected.nowSeconds + expected.network.parameters.maxTaskSeconds + CLOCK_SKEW_SECONDS;
-  if (task.deadline <= expected.nowSeconds || task.deadline > latest) throw invalidOffer("task.deadline");
-  const { maxAmount } = expected;
-  if (maxAmount === undefined || amount <= maxAmount) return;
-  const message = `The gateway asks for up to ${amount} atomic units, more than the ${maxAmount} that you allow per call; nothing was signed, raise maxAmount or send less.`;
-  throw new OpgError("price_above_maximum", message, { amount, maxAmount });
 }
 
 function requireEqual<Value>(field: string, offered: Value, expected: Value): void {

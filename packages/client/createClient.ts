@@ -1,43 +1,28 @@
-import { getAddress, hexlify } from "ethers";
+import { getAddress } from "ethers";
 import { z } from "zod";
 import { OpgError } from "../protocol/errors.ts";
 import type { Receipt } from "../protocol/inferAnswer.ts";
 import { type ModelListing, modelListingJson } from "../protocol/model.ts";
 import { type Network, networkJson } from "../protocol/network.ts";
-import { requestDigest } from "../protocol/request.ts";
 import { type Trail, trailJson } from "../protocol/settlement.ts";
-import {
-  type NamedTensors,
-  type Tensor,
-  tensorFromJson,
-  type TensorJson,
-  tensorsDigest,
-  tensorsFromJson,
-} from "../protocol/tensors.ts";
-import { callGateway, type Fetch, readAnswer } from "./callGateway.ts";
-import { checkListing } from "./checkListing.ts";
-import { checkReceipt } from "../protocol/checkReceipt.ts";
+import type { NamedTensors, Tensor, TensorJson } from "../protocol/tensors.ts";
+import { callGateway, readAnswer } from "./callGateway.ts";
+import { ChainReader } from "./chainReader.ts";
+import { checkOnChain } from "./checkOnChain.ts";
+import type { ClientOptions } from "./clientOptions.ts";
+import type { Fetch, PayingInit } from "./fetch.ts";
+import { buyInference } from "./buyInference.ts";
+import { memoryState } from "./memoryState.ts";
 import { NonceAllocator } from "./nonceAllocator.ts";
-import { payForRequest } from "./payForRequest.ts";
-import type { PaymentSigner } from "./signer.ts";
+import type { OnChainFacts } from "./onChainFacts.ts";
+import { openPayer, type Wallet } from "./openPayer.ts";
+import type { Payer } from "./payer.ts";
+import { PayingFetch } from "./payingFetch.ts";
+import type { PaymentReceipt } from "./paymentReceipt.ts";
 
 const READ_TIMEOUT_SECONDS = 30;
-const SALT_BYTES = 32;
 
 const modelsJson = z.strictObject({ models: z.array(modelListingJson) });
-
-/** What a client is made with. */
-export interface ClientOptions {
-  /** URL of the gateway. */
-  gateway: string;
-  signer: PaymentSigner;
-  /** Ceiling for one call, atomic units of OPG; a dearer offer is refused before it is signed. */
-  maxAmount?: bigint;
-  /** The network's `network.json`, to hold the gateway to; without it the gateway's own is believed once and kept. */
-  network?: z.input<typeof networkJson>;
-  /** Instead of the global `fetch`. */
-  fetch?: Fetch;
-}
 
 /** One inference to pay for. */
 export interface InferOptions {
@@ -55,7 +40,7 @@ export interface Inference {
   receipt: Receipt;
 }
 
-/** Pays for inferences and checks what comes back. */
+/** Pays for inferences and other calls, and checks what comes back. */
 export interface Client {
   /** The models that the gateway offers. @throws OpgError `gateway_unavailable` */
   models(): Promise<ModelListing[]>;
@@ -63,78 +48,99 @@ export interface Client {
    * Asks, checks the offer, signs, pays and checks the receipt. The signature is bound to this request, this model, one
    * node and a ceiling; the same signature never pays twice.
    *
-   * @throws OpgError `invalid_tensor`, `unknown_model`; `invalid_offer`, `price_above_maximum` before anything is signed;
-   * `permit2_allowance_required` and every other code of the gateway; `invalid_receipt` after payment
+   * @throws OpgError `invalid_tensor`, `unknown_model`; `invalid_offer`, `price_above_maximum`, `spending_limit_reached`
+   * before anything is signed; `permit2_allowance_required` and every other code of the gateway; `invalid_receipt` after
+   * payment
    */
   infer(options: InferOptions): Promise<Inference>;
+  /**
+   * Calls any address like `fetch`, and pays where x402 asks for it: the cheapest entry of the offer in a token that may
+   * be spent, within the limits. One payment per call at most; what comes back is not checked, see {@link Client.infer}.
+   *
+   * @throws OpgError `invalid_offer`, `unpayable_offer`, `asset_not_allowed`, `price_above_maximum`,
+   * `spending_limit_reached` before anything is signed; `permit2_allowance_required`, `permit2_insufficient_balance`,
+   * `payment_refused` and other codes of servers; `payment_unanswered`. Whatever `fetch` itself throws before payment.
+   */
+  fetch(input: string | URL | Request, init?: PayingInit): Promise<Response>;
+  /** What was paid, oldest first, with the receipts of inferences. */
+  receipts(): Promise<PaymentReceipt[]>;
+  /**
+   * Holds the receipt of an inference against the contracts.
+   *
+   * @throws OpgError `invalid_receipt` naming the part; `chain_unavailable`; `configuration` without `rpcUrl`
+   */
+  checkOnChain(receipt: Receipt): Promise<OnChainFacts>;
   /** The whole story of a task. @throws OpgError `unknown_task` */
   trail(taskId: string): Promise<Trail>;
 }
 
 /**
- * Makes a client of one gateway for one payer. Keep it: Permit2 nonces are cheapest when one client gives them out.
+ * Makes a client of one gateway for one payer.
  *
  * @throws OpgError `configuration` when an option cannot be used
  */
 export function createClient(options: ClientOptions): Client {
-  const gateway = readUrl(options.gateway);
+  const gateway = readUrl("gateway", options.gateway).replace(/\/+$/, "");
   const fetch: Fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
-  const payer = { signer: options.signer, address: getAddress(options.signer.address), maxAmount: options.maxAmount };
-  const nonces = new NonceAllocator(randomBytes);
-  let network = options.network === undefined ? undefined : readNetwork(options.network);
+  const given = options.network === undefined ? undefined : readNetwork(options.network);
+  const wallet = openWallet(options, fetch, given);
+  let payer = given && openPayer(wallet, given, options);
 
   async function get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
     const call = { method: "GET" as const, url: `${gateway}${path}`, timeoutSeconds: READ_TIMEOUT_SECONDS };
     return readAnswer(await callGateway(fetch, call), call.url, schema);
   }
 
-  async function infer({ model, inputs: given }: InferOptions): Promise<Inference> {
-    network ??= await get("/network.json", networkJson);
-    const listing = await get(`/v1/models/${encodeURIComponent(model)}`, modelListingJson);
-    checkListing(listing, model);
-    const inputs = readInputs(given);
-    const salt = hexlify(randomBytes(SALT_BYTES));
-    const inputDigest = tensorsDigest(namesOf(listing.inputs), inputs);
-    const request = requestDigest(salt, listing.versionId, inputDigest);
-    const asked = { network, model: listing.versionId, inputs, salt, request, nonce: nonces.next() };
-    const { answer, authorization } = await payForRequest({ fetch, url: `${gateway}/v1/infer` }, payer, asked);
-    const outputs = tensorsFromJson(answer.outputs);
-    checkReceipt(answer, outputs, { network, listing, salt, inputs, authorization });
-    return { taskId: answer.taskId, outputs, receipt: answer.receipt };
-  }
+  const onNetwork = async (): Promise<Payer> =>
+    (payer ??= openPayer(wallet, await get("/network.json", networkJson), options));
+  const paying = new PayingFetch(fetch, onNetwork);
 
   return {
     models: async () => (await get("/v1/models", modelsJson)).models,
-    infer,
+    infer: async ({ model, inputs }) => {
+      const opened = await onNetwork();
+      const listing = await get(`/v1/models/${encodeURIComponent(model)}`, modelListingJson);
+      return buyInference(opened, { url: `${gateway}/v1/infer`, listing, model, inputs });
+    },
+    fetch: (input, init = {}) => paying.call(input, init),
+    receipts: () => wallet.state.receipts(),
+    checkOnChain: async (receipt) => {
+      const { network, chain } = await onNetwork();
+      return checkOnChain(receipt, network, chain ?? noChain());
+    },
     trail: (taskId) => get(`/v1/tasks/${encodeURIComponent(taskId)}`, trailJson),
   };
 }
 
-function randomBytes(length: number): Uint8Array {
+function openWallet(options: ClientOptions, fetch: Fetch, network: Network | undefined): Wallet {
+  const { signer, allowance, state = memoryState(), rpcUrl = network?.rpcUrl } = options;
+  const { clock = systemClock, randomBytes = systemRandomBytes } = options;
+  const chain = rpcUrl === undefined ? undefined : new ChainReader(fetch, readUrl("rpcUrl", rpcUrl));
+  const nonces = new NonceAllocator(state, randomBytes);
+  const address = getAddress(signer.address);
+  return { signer, address, allowance, state, nonces, chain, fetch, clock, randomBytes };
+}
+
+function systemClock(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function systemRandomBytes(length: number): Uint8Array {
   return globalThis.crypto.getRandomValues(new Uint8Array(length));
 }
 
-function namesOf(specs: ModelListing["inputs"]): string[] {
-  return specs.map(({ name }) => name);
-}
-
-function readInputs(given: InferOptions["inputs"]): NamedTensors {
-  return Object.fromEntries(
-    Object.entries(given).map(([name, tensor]) => [name, isTensor(tensor) ? tensor : tensorFromJson(name, tensor)]),
-  );
-}
-
-function isTensor(tensor: Tensor | TensorJson): tensor is Tensor {
-  return tensor.data instanceof Uint8Array;
-}
-
-function readUrl(gateway: string): string {
-  if (URL.canParse(gateway)) return gateway.replace(/\/+$/, "");
+function noChain(): never {
   throw new OpgError(
     "configuration",
-    `"${gateway}" is not a URL; give the gateway's, such as https://gateway.example.`,
-    { gateway },
+    "To check a receipt on chain the client needs a JSON-RPC address: create it with rpcUrl.",
   );
+}
+
+function readUrl(option: "gateway" | "rpcUrl", url: string): string {
+  if (URL.canParse(url)) return url;
+  throw new OpgError("configuration", `${option} "${url}" is not a URL; give one such as https://host.example.`, {
+    url,
+  });
 }
 
 function readNetwork(network: z.input<typeof networkJson>): Network {

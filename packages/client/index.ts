@@ -1,8 +1,15 @@
-/** Pay for a checkable inference, send it, check the receipt. */
+/** Pay for a checkable inference or any call that x402 asks payment for; check the receipt. */
 export { createClient } from "./createClient.ts";
-export type { Client, ClientOptions, Inference, InferOptions } from "./createClient.ts";
-export type { Fetch, FetchInit } from "./callGateway.ts";
+export { memoryState } from "./memoryState.ts";
+export type { AllowanceNeed, AllowancePolicy } from "./allowancePolicy.ts";
+export type { Client, Inference, InferOptions } from "./createClient.ts";
+export type { ClientOptions } from "./clientOptions.ts";
+export type { ClientState, StateChange, StateContent } from "./clientState.ts";
+export type { Clock, Fetch, FetchInit, PayingInit, RandomBytes } from "./fetch.ts";
+export type { OnChainFacts } from "./onChainFacts.ts";
+export type { PaymentReceipt } from "./paymentReceipt.ts";
 export type { PaymentSigner } from "./signer.ts";
+export type { SpendingLimits } from "./spending.ts";
 export { OpgError } from "../protocol/errors.ts";
 export type { ErrorCode } from "../protocol/errors.ts";
 export type { Receipt } from "../protocol/inferAnswer.ts";

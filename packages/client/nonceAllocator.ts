@@ -1,29 +1,66 @@
 import { hexlify } from "ethers";
+import type { ClientState, StateContent } from "./clientState.ts";
+import type { RandomBytes } from "./fetch.ts";
 
-/** Fills an array with random bytes, as `crypto.getRandomValues` does. */
-export type RandomBytes = (length: number) => Uint8Array;
+const NONCES_PER_WORD = 256;
+const BITS_OF_WORD = 8n;
+const BYTES_OF_WORD = 31;
+/** Nonces that one client takes at a time: few enough to be lost with a process, many enough to ask the state seldom. */
+const BLOCK = 16;
 
-const BITS_PER_WORD = 256n;
+interface Block {
+  /** First nonce that is left. */
+  next: bigint;
+  left: number;
+}
 
 /**
  * Hands out Permit2 nonces. Permit2 keeps one bit per nonce, 256 of them in a storage word: nonces in the same word cost
- * far less gas than random ones. The word is random, so that two clients of one payer do not meet.
+ * far less gas than random ones. All clients on one state share a word and take blocks of it; the word is random, so that
+ * clients that know nothing of each other do not meet.
  */
 export class NonceAllocator {
+  readonly #state: ClientState;
   readonly #randomBytes: RandomBytes;
-  #word = 0n;
-  #nextBit = BITS_PER_WORD;
+  readonly #blocks = new Map<string, Promise<Block>>();
 
-  constructor(randomBytes: RandomBytes) {
+  constructor(state: ClientState, randomBytes: RandomBytes) {
+    this.#state = state;
     this.#randomBytes = randomBytes;
   }
 
-  /** A nonce that this allocator has never given. */
-  next(): bigint {
-    if (this.#nextBit === BITS_PER_WORD) {
-      this.#word = BigInt(hexlify(this.#randomBytes(31)));
-      this.#nextBit = 0n;
-    }
-    return this.#word * BITS_PER_WORD + this.#nextBit++;
+  /**
+   * A nonce that nobody on this state has had.
+   *
+   * @param account - chain and payer: Permit2 counts each apart
+   */
+  async next(account: string): Promise<bigint> {
+    const before = this.#blocks.get(account) ?? Promise.resolve({ next: 0n, left: 0 });
+    const taken = before.catch(() => ({ next: 0n, left: 0 })).then((block) => this.#take(account, block));
+    const rest = taken.then(({ next, left }) => ({ next: next + 1n, left: left - 1 }));
+    rest.catch(() => undefined);
+    this.#blocks.set(account, rest);
+    return (await taken).next;
   }
+
+  async #take(account: string, block: Block): Promise<Block> {
+    if (block.left > 0) return block;
+    const word = BigInt(hexlify(this.#randomBytes(BYTES_OF_WORD)));
+    return { next: await this.#state.update((content) => reserveBlock(content, account, word)), left: BLOCK };
+  }
+}
+
+/** Takes the next block of the account's word, or the first of `newWord` where that one is used up. */
+function reserveBlock(
+  content: StateContent,
+  account: string,
+  newWord: bigint,
+): { content: StateContent; value: bigint } {
+  const known = content.nonces.find((word) => word.account === account);
+  const { word, next } = known && known.next < NONCES_PER_WORD ? known : { word: newWord, next: 0 };
+  const others = content.nonces.filter((other) => other.account !== account);
+  return {
+    content: { ...content, nonces: [...others, { account, word, next: next + BLOCK }] },
+    value: (word << BITS_OF_WORD) + BigInt(next),
+  };
 }

@@ -1,7 +1,10 @@
+import type { PaymentPayload } from "@x402/core/types";
 import { expect } from "chai";
 import { ethers } from "ethers";
 import { type Client, createClient, OpgError } from "#client/index.ts";
+import { allowancePermitIn, allowancePermitTypedData } from "#protocol/gasSponsoring.ts";
 import { PERMIT2 } from "#protocol/payment.ts";
+import { recoverSigner } from "#protocol/signedDocument.ts";
 import { someInputs } from "#test/gateway/doublingModel.ts";
 import { gatewayFixture, type GatewayFixture } from "#test/gateway/gatewayFixture.ts";
 import { fetchFrom, payingClient } from "./payingClient.ts";
@@ -96,12 +99,54 @@ describe("createClient", () => {
 
   it("refuses a price above the limit before it signs", async () => {
     const error = await refusalOf(payingClient(fixture, { maxAmount: 1_535n }).infer(request));
-    expect(error).to.deep.include({ code: "price_above_maximum", values: { amount: 1_536n, maxAmount: 1_535n } });
+    expect(error.code).to.equal("price_above_maximum");
+    expect(error.values).to.include({ amount: 1_536n, maxAmount: 1_535n });
     expect(fixture.facilitator.calls).to.equal(0);
   });
 
   it("pays a price at the limit", async () => {
     expect((await payingClient(fixture, { maxAmount: 1_536n }).infer(request)).receipt.task.maxAmount).to.equal(1_536n);
+  });
+
+  it("counts the ceiling before an inference and the charge after it", async () => {
+    const paying = payingClient(fixture, { maxPerDay: 1_096n + 1_536n });
+    await paying.infer(request);
+    await paying.infer(request);
+    const error = await refusalOf(paying.infer(request));
+    expect(error.code).to.equal("spending_limit_reached");
+    expect(error.values).to.include({ spent: 2n * 1_096n, amount: 1_536n, option: "maxPerDay" });
+    expect(fixture.facilitator.calls).to.equal(2);
+  });
+
+  it("keeps the receipts of inferences", async () => {
+    const { receipt } = await client.infer(request);
+    const [kept, ...others] = await client.receipts();
+    expect(others).to.deep.equal([]);
+    expect(kept).to.include({ scheme: "task", amount: 1_536n, state: "answered" });
+    expect(kept?.task).to.deep.equal(receipt);
+  });
+
+  it("pays the gateway's plain calls by the scheme that binds the request", async () => {
+    const paying = payingClient(fixture, { maxAmount: 1_536n });
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) };
+    const response = await paying.fetch(`${fixture.network.gateway}/v1/infer`, init);
+    expect(response.status).to.equal(200);
+    const [kept] = await paying.receipts();
+    expect(kept).to.include({ scheme: "task", payTo: fixture.network.contracts.taskEscrow });
+    expect(kept?.settlement?.amount).to.equal(1_096n);
+  });
+
+  it("gets the answer again that it paid for, under the same identifier", async () => {
+    const paying = payingClient(fixture, { maxAmount: 1_536n });
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) };
+    const ask = async (): Promise<unknown> => {
+      const paymentIdentifier = "request-0123456789";
+      const response = await paying.fetch(`${fixture.network.gateway}/v1/infer`, { ...init, paymentIdentifier });
+      return response.json();
+    };
+    const first = await ask();
+    expect(await ask()).to.deep.equal(first);
+    expect(fixture.nodes[0].executions + fixture.nodes[1].executions).to.equal(1);
   });
 
   it("says how to approve Permit2 where that is missing", async () => {
@@ -111,6 +156,23 @@ describe("createClient", () => {
     expect(error.message).to.contain(`approve(${PERMIT2}, amount)`).and.to.contain(fixture.network.contracts.opg);
     expect(error.values).to.include({ need: "5", spender: PERMIT2, token: fixture.network.contracts.opg });
     expect(error.values["link"]).to.match(/^https:/);
+  });
+
+  it("signs a missing allowance where it may, and sends the same payment with it", async () => {
+    fixture.facilitator.refusal = new OpgError("permit2_allowance_required", "Approve.", { permitNonce: 3n });
+    const error = await refusalOf(payingClient(fixture, { allowance: "permit" }).infer(request));
+    expect(error.code).to.equal("permit2_allowance_required");
+    const [first, second, ...others] = fixture.facilitator.bodies.map(
+      (body) => (JSON.parse(body) as { paymentPayload: PaymentPayload }).paymentPayload,
+    );
+    expect(others).to.deep.equal([]);
+    expect(second?.payload).to.deep.equal(first?.payload);
+    const permit = allowancePermitIn(second?.extensions);
+    if (typeof permit === "string") throw new Error("there is no permit");
+    expect(permit).to.include({ asset: fixture.network.contracts.opg, amount: 1_536n, nonce: 3n, spender: PERMIT2 });
+    const token = { name: "OPG", version: "1", chainId: BigInt(fixture.chainId) };
+    const signedBy = recoverSigner(allowancePermitTypedData(permit, token), permit.signature);
+    expect(signedBy).to.equal(fixture.wallets.payer.address);
   });
 
   it("passes on what the gateway says is wrong", async () => {

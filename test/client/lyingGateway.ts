@@ -29,6 +29,7 @@ export function lyingGateway(fixture: GatewayFixture, lies: Lies): Fetch {
 
 function lyingOffer(response: Response, lies: Lies): Record<string, string> {
   const required = decodePaymentRequiredHeader(response.headers.get("payment-required") ?? "");
-  for (const accepted of required.accepts) lies.offer?.(accepted, accepted.extra["task"] as TaskJson);
+  const offered = required.accepts.filter(({ extra }) => extra["task"] !== undefined);
+  for (const accepted of offered) lies.offer?.(accepted, accepted.extra["task"] as TaskJson);
   return { "payment-required": encodePaymentRequiredHeader(required) };
 }

@@ -47,6 +47,19 @@ describe("the package @opg/client", function () {
     expect(stdout.trim()).to.equal("true gateway_unavailable");
   });
 
+  it("keeps its state in a folder, by the entry for Node", async () => {
+    const code = `
+      import { fileState } from "@opg/client/node";
+      import { createClient, OpgError } from "@opg/client";
+      const state = fileState("state");
+      const count = (content) => ({ content: { ...content, nonces: [{ account: "a", word: 1n, next: 7 }] }, value: content.nonces.length });
+      console.log(await state.update(count), await fileState("state").update(count));
+      await state.update(() => { throw new OpgError("internal", ""); }).catch((error) => console.log(error.code));
+    `;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code], { cwd: join(folder, "app") });
+    expect(stdout).to.equal("0 1\ninternal\n");
+  });
+
   it("is bundled for a browser without anything of Node's", async () => {
     const { metafile, warnings } = await build({
       stdin: { contents: `export * from "@opg/client";`, resolveDir: join(folder, "app") },
@@ -66,14 +79,17 @@ describe("the package @opg/client", function () {
   it("has declarations that a strict application compiles with, its libraries' checked too", async () => {
     const app = join(folder, "app");
     const code = `
-      import { createClient, type Inference, type OpgError } from "@opg/client";
+      import { createClient, type Inference, type OpgError, type PaymentReceipt } from "@opg/client";
+      import { fileState } from "@opg/client/node";
       declare const signer: { address: string; signTypedData(): Promise<string> };
-      const client = createClient({ gateway: "http://127.0.0.1:8402", signer, maxAmount: 1n });
+      const client = createClient({ gateway: "http://127.0.0.1:8402", signer, maxAmount: 1n, state: fileState("state") });
       const x = { dtype: "float32" as const, shape: [1], data: [1] };
       const inference: Inference = await client.infer({ model: "m", inputs: { x } });
       export const amount: bigint = inference.receipt.result.amount;
       export const data: Uint8Array | undefined = inference.outputs["y"]?.data;
       export const state: "settled" | string = (await client.trail(inference.taskId)).state;
+      export const text: string = await (await client.fetch("http://127.0.0.1", { method: "POST", paymentIdentifier: "p" })).text();
+      export const taken = (receipt: PaymentReceipt): bigint | undefined => receipt.settlement?.amount;
       export const code = (error: OpgError): string => error.code;
       // @ts-expect-error a shape is not a text: these types are not any
       await client.infer({ model: "m", inputs: { x: { ...x, shape: "1" } } });

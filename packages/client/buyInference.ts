@@ -1,0 +1,87 @@
+import { hexlify } from "ethers";
+import { checkReceipt } from "../protocol/checkReceipt.ts";
+import type { Receipt } from "../protocol/inferAnswer.ts";
+import type { ModelListing } from "../protocol/model.ts";
+import { paymentDigestOf, TASK_SCHEME, type TaskAuthorization } from "../protocol/payment.ts";
+import { requestDigest } from "../protocol/request.ts";
+import {
+  type NamedTensors,
+  type Tensor,
+  tensorFromJson,
+  type TensorJson,
+  tensorsDigest,
+  tensorsFromJson,
+} from "../protocol/tensors.ts";
+import type { Inference } from "./createClient.ts";
+import { checkListing } from "./checkListing.ts";
+import { newIdentifier } from "./identifierExtension.ts";
+import { type AskedInference, payForRequest } from "./payForRequest.ts";
+import type { Payer } from "./payer.ts";
+import type { PaymentReceipt } from "./paymentReceipt.ts";
+import { Expenditure } from "./spending.ts";
+
+const SALT_BYTES = 32;
+
+/** What is to be run. */
+export interface WantedInference {
+  /** The gateway's route. */
+  url: string;
+  /** What the gateway says of the model. */
+  listing: ModelListing;
+  /** As it was asked for. */
+  model: string;
+  inputs: Readonly<Record<string, Tensor | TensorJson>>;
+}
+
+/** Pays for one inference and checks everything that comes back. */
+export async function buyInference(payer: Payer, wanted: WantedInference): Promise<Inference> {
+  const { url, listing, model } = wanted;
+  const { network } = payer;
+  checkListing(listing, model);
+  const inputs = readInputs(wanted.inputs);
+  const salt = hexlify(payer.randomBytes(SALT_BYTES));
+  const request = requestDigest(salt, listing.versionId, tensorsDigest(namesOf(listing.inputs), inputs));
+  const id = newIdentifier(payer.randomBytes);
+  const nonce = await payer.nonces.next(payer.account);
+  const asked: AskedInference = { url, model: listing.versionId, inputs, salt, request, nonce, id };
+  const asset = network.contracts.opg;
+  const expense = { account: payer.account, asset, host: new URL(url).host };
+  const expenditure = new Expenditure(payer, expense, payer.assets.get(asset) ?? {});
+  const { answer, authorization } = await payForRequest(payer, asked, expenditure);
+  const outputs = tensorsFromJson(answer.outputs);
+  const paymentDigest = paymentDigestOf(authorization, BigInt(network.chainId));
+  checkReceipt(answer, outputs, { network, listing, salt, inputs, task: authorization.witness, paymentDigest });
+  const { taskId, receipt } = answer;
+  // Under this certificate nobody can take more.
+  await expenditure.lowerTo(receipt.result.amount);
+  await payer.state.replace(paymentOf(payer, asked, authorization, receipt));
+  return { taskId, outputs, receipt };
+}
+
+function paymentOf(
+  { account, clock }: Payer,
+  { id, url, request }: AskedInference,
+  { permitted, spender, deadline }: TaskAuthorization,
+  task: Receipt,
+): PaymentReceipt {
+  const { token: asset, amount } = permitted;
+  const settlement = { transaction: task.transaction ?? "", amount: task.result.amount };
+  return {
+    ...{ id, url, request, account, scheme: TASK_SCHEME, asset, payTo: spender, amount, createdAt: clock() },
+    ...{ expiresAt: Number(deadline), header: "", state: "answered", reason: null, settlement, task },
+  };
+}
+
+function namesOf(specs: ModelListing["inputs"]): string[] {
+  return specs.map(({ name }) => name);
+}
+
+function readInputs(given: WantedInference["inputs"]): NamedTensors {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, tensor]) => [name, isTensor(tensor) ? tensor : tensorFromJson(name, tensor)]),
+  );
+}
+
+function isTensor(tensor: Tensor | TensorJson): tensor is Tensor {
+  return tensor.data instanceof Uint8Array;
+}

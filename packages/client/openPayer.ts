@@ -1,0 +1,38 @@
+import { OpgError } from "../protocol/errors.ts";
+import { address } from "../protocol/hex.ts";
+import { caip2, type Network } from "../protocol/network.ts";
+import type { AllowedAssets } from "./choosePayment.ts";
+import type { ClientOptions } from "./clientOptions.ts";
+import type { Payer } from "./payer.ts";
+import type { SpendingLimits } from "./spending.ts";
+
+/** What a payer is before its network is known. */
+export type Wallet = Omit<Payer, "network" | "account" | "assets">;
+
+/** Puts a payer on a network. */
+export function openPayer(wallet: Wallet, network: Network, options: ClientOptions): Payer {
+  return {
+    ...wallet,
+    network,
+    account: `${caip2(network)}:${wallet.address}`,
+    assets: assetsOf(network, options),
+  };
+}
+
+/** OPG first: the client's own limits are about it. */
+function assetsOf(network: Network, options: ClientOptions): AllowedAssets {
+  const { maxAmount, maxPerDay, maxPerHost, allowedAssets = {} } = options;
+  const own = {
+    ...(maxAmount === undefined ? {} : { maxAmount }),
+    ...(maxPerDay === undefined ? {} : { maxPerDay }),
+    ...(maxPerHost === undefined ? {} : { maxPerHost }),
+  };
+  const others = Object.entries(allowedAssets).map(([asset, limits]) => [readAsset(asset), limits] as const);
+  return new Map<string, SpendingLimits>([[network.contracts.opg, own], ...others]);
+}
+
+function readAsset(asset: string): string {
+  const parsed = address.safeParse(asset);
+  if (parsed.success) return parsed.data;
+  throw new OpgError("configuration", `"${asset}" in allowedAssets is not an address; give the token's.`, { asset });
+}

@@ -1,0 +1,26 @@
+import type { AllowancePolicy } from "./allowancePolicy.ts";
+import type { ChainReader } from "./chainReader.ts";
+import type { AllowedAssets } from "./choosePayment.ts";
+import type { ClientState } from "./clientState.ts";
+import type { Clock, Fetch, RandomBytes } from "./fetch.ts";
+import type { NonceAllocator } from "./nonceAllocator.ts";
+import type { Network } from "../protocol/network.ts";
+import type { PaymentSigner } from "./signer.ts";
+
+/** Who pays, on which network, within which bounds, and with what. */
+export interface Payer {
+  signer: PaymentSigner;
+  /** Checksummed. */
+  address: string;
+  network: Network;
+  /** Name of chain and payer together, such as `eip155:8453:0x...`. */
+  account: string;
+  assets: AllowedAssets;
+  allowance: AllowancePolicy | undefined;
+  state: ClientState;
+  nonces: NonceAllocator;
+  chain: ChainReader | undefined;
+  fetch: Fetch;
+  clock: Clock;
+  randomBytes: RandomBytes;
+}
