@@ -1,4 +1,4 @@
-import type { Kysely, Transaction, Updateable } from "kysely";
+import { type Kysely, sql, type Transaction, type Updateable } from "kysely";
 import { OpgError } from "#protocol/errors.ts";
 import {
   type AllowancePermit,
@@ -55,6 +55,13 @@ export interface FacilitatorPayments {
   /** Durable write: takes the payer's nonce for this payment, unless something holds it or the terms forbid it. */
   claimPayment(claim: PaymentClaim, terms: PaymentClaimTerms): Promise<NonceOutcome>;
   /**
+   * Durable write: a claimed payment is served once more, unless its merchant was told that it is valid less than
+   * `afterSeconds` ago.
+   *
+   * @returns whether it is this caller who may serve it
+   */
+  recordRepetition(digest: string, afterSeconds: number): Promise<boolean>;
+  /**
    * Durable write: the merchant settles `amount` (atomic units), which has to be brought to its end from now on.
    *
    * @returns false where it is being settled already, or is over
@@ -78,6 +85,7 @@ export interface FacilitatorPayments {
 /** The durable writes by name: after any of them the process may die and be started again. */
 export const paymentWrites = [
   "claimPayment",
+  "recordRepetition",
   "recordSettling",
   "recordPaymentEnd",
   "recordLapse",
@@ -98,6 +106,16 @@ const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentState[]>
 export function facilitatorPayments(db: Db): FacilitatorPayments {
   return {
     claimPayment: (claim, terms) => db.transaction().execute((trx) => claimPayment(trx, claim, terms)),
+    recordRepetition: async (digest, afterSeconds) => {
+      const repeated = await db
+        .updateTable("payments")
+        .set({ servedAt: sql`now()` })
+        .where("digest", "=", digest)
+        .where("state", "=", "claimed")
+        .where("servedAt", "<", sql<Date>`now() - make_interval(secs => ${afterSeconds})`)
+        .executeTakeFirst();
+      return repeated.numUpdatedRows === 1n;
+    },
     recordSettling: (digest, amount) => advance(db, digest, "settling", { amount }),
     recordPaymentEnd: (digest, answer, endedAt, loss) =>
       db.transaction().execute((trx) => end(trx, digest, answer, endedAt, loss)),
@@ -141,7 +159,7 @@ async function claimPayment(trx: Trx, claim: PaymentClaim, terms: PaymentClaimTe
   await trx
     .insertInto("payments")
     .values({ digest, ...row })
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet(row).where("payments.state", "=", "lapsed"))
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ ...row, servedAt: sql`now()` }).where("payments.state", "=", "lapsed"))
     .executeTakeFirstOrThrow();
   return taken;
 }

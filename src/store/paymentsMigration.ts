@@ -1,4 +1,4 @@
-import { type ColumnType, type Kysely, sql } from "kysely";
+import { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { ProxyScheme } from "#protocol/proxyPayment.ts";
 
@@ -24,6 +24,8 @@ export interface PaymentsTable {
   merchant: string | null;
   /** The payer's EIP-2612 permit that is submitted before. */
   permit: NullableJson;
+  /** When its merchant was last told that it is valid. */
+  servedAt: Generated<Date>;
   /** No settlement can be in a block before this one. */
   claimedBlock: number;
   /** What the merchant settles, atomic units. */
@@ -46,6 +48,7 @@ export const paymentsMigration: Migration = {
       .addColumn("payload", "jsonb", (column) => column.notNull())
       .addColumn("merchant", "text")
       .addColumn("permit", "jsonb")
+      .addColumn("servedAt", "timestamptz", (column) => column.notNull().defaultTo(sql`now()`))
       .addColumn("claimedBlock", "integer", (column) => column.notNull())
       .addColumn("amount", "numeric(78, 0)")
       .addColumn("answer", "jsonb")

@@ -1,8 +1,8 @@
-import { formatEther, MaxUint256 } from "ethers";
+import { formatEther } from "ethers";
 import { ownWallet } from "./openNetwork.ts";
 import { readAddress } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
-import { opgText } from "./trailText.ts";
+import { allowanceText, opgText } from "./trailText.ts";
 
 /** `opg balance`: what an account holds, has allowed Permit2 to move, and may withdraw. */
 export default networkTask<{ address: string }>(async (opened, options) => {
@@ -16,6 +16,6 @@ export default networkTask<{ address: string }>(async (opened, options) => {
   ]);
   print(account);
   print(`  holds    ${opgText(held)} and ${formatEther(ether)} ether`);
-  print(`  Permit2  may move ${allowed >= MaxUint256 / 2n ? "any amount" : opgText(allowed)}`);
+  print(`  Permit2  may move ${allowanceText(allowed)}`);
   print(`  earned   ${opgText(earned)}, not withdrawn yet`);
 });

@@ -32,6 +32,11 @@ export const opgTasks: TaskDefinition[] = [
     .setAction(() => import("./balance.ts"))
     .build(),
 
+  task(["opg", "approve"], "Let Permit2 move your OPG, each time with your signature; costs gas once")
+    .addOption({ name: "amount", description: "At most so many OPG; any amount where left out", defaultValue: "" })
+    .setAction(() => import("./approve.ts"))
+    .build(),
+
   task(["opg", "models"], "List the published models with their prices and nodes")
     .setAction(() => import("./models.ts"))
     .build(),

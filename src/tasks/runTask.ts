@@ -1,3 +1,4 @@
+import { isError } from "ethers";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { OpgError } from "#protocol/errors.ts";
 import { type OpenNetwork, openNetwork } from "./openNetwork.ts";
@@ -28,13 +29,19 @@ export function plainTask<Options>(run: (options: Options, hre: HardhatRuntimeEn
     try {
       await run(options, hre);
     } catch (error) {
-      if (!(error instanceof Error) || !isForPeople(error)) throw error;
-      process.stderr.write(`${error.message}${error instanceof OpgError ? ` (${error.code})` : ""}\n`);
+      const sentence = sentenceFor(error);
+      if (sentence === undefined) throw error;
+      process.stderr.write(`${sentence}\n`);
       process.exitCode = 1;
     }
   };
 }
 
-function isForPeople(error: Error): boolean {
-  return error instanceof OpgError || error.name === "CallReverted";
+/** What a person can do about an error; nothing where it is a fault of ours. */
+function sentenceFor(error: unknown): string | undefined {
+  if (error instanceof OpgError) return `${error.message} (${error.code})`;
+  if (isError(error, "INSUFFICIENT_FUNDS")) {
+    return "The account has too little ether to pay for the transaction; send it some, or use another account.";
+  }
+  return error instanceof Error && error.name === "CallReverted" ? error.message : undefined;
 }

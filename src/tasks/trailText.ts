@@ -1,9 +1,14 @@
-import { formatUnits } from "ethers";
-import { type Trail, trailProblems } from "#protocol/settlement.ts";
+import { formatUnits, MaxUint256 } from "ethers";
+import { type Trail, trailProblems, wasLocked } from "#protocol/settlement.ts";
 
 /** An amount in OPG with its exact atomic units, for people. */
 export function opgText(amount: string | bigint): string {
   return `${formatUnits(amount, 18)} OPG`;
+}
+
+/** What Permit2 may move, for people; an allowance beyond all supply is without limit. */
+export function allowanceText(amount: bigint): string {
+  return amount >= MaxUint256 / 2n ? "any amount" : opgText(amount);
 }
 
 /** The story of a task in lines for a terminal: who paid, what ran, who checked, where every token went. */
@@ -12,7 +17,7 @@ export function trailText(trail: Trail): string {
     ...row("task", [trail.taskId, `state: ${trail.state}`]),
     ...row("paid by", [
       trail.payer,
-      `at most ${opgText(trail.maxAmount)}, in fact ${opgText(trail.charge)}, ${opgText(trail.refund)} returned`,
+      `at most ${opgText(trail.maxAmount)}, in fact ${opgText(trail.charge)}, ${wasLocked(trail) ? `${opgText(trail.refund)} returned` : "nothing was locked"}`,
     ]),
     ...row("released by", [`${trail.facilitator} (facilitator)`]),
     ...row("model", modelLines(trail)),
@@ -54,10 +59,13 @@ function verdictLines({ verdicts }: Trail): string[] {
   );
 }
 
-function splitLines({ splits, refund, payer }: Trail): string[] {
+function splitLines(trail: Trail): string[] {
+  const { splits, refund, payer } = trail;
   const lines = splits.map(({ role, to, amount }) => `${opgText(amount)} to ${role} ${to}`);
   if (BigInt(refund) > 0n) lines.push(`${opgText(refund)} back to payer ${payer}`);
-  return lines.length > 0 ? lines : ["nowhere yet: the ceiling is locked"];
+  if (lines.length > 0) return lines;
+  if (wasLocked(trail)) return ["nowhere yet: the ceiling is locked"];
+  return [trail.state === "refunded" ? "nowhere" : "nowhere yet"];
 }
 
 function transactionLines({ transactions }: Trail): string[] {
@@ -71,5 +79,5 @@ function sumLines(trail: Trail): string[] {
   const problems = trailProblems(trail);
   if (problems.length > 0) return problems.map((problem) => `NO: ${problem}`);
   if (trail.state !== "settled" && trail.state !== "refunded") return ["not yet: the task is under way"];
-  return ["yes: splits = charge, and charge + refund = what was locked"];
+  return [`yes: splits = charge, and ${wasLocked(trail) ? "charge + refund = what was locked" : "no more was taken"}`];
 }

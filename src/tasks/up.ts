@@ -18,6 +18,7 @@ import { LOCAL_CHAIN_ID } from "./openNetwork.ts";
 import { plainTask, print } from "./runTask.ts";
 
 const roles = ["hub", "facilitator", "gateway", "verifier", "node"] as const;
+const rolesWithDatabase: readonly string[] = ["facilitator", "gateway", "verifier"];
 
 /** `opg up`: daemons of a deployed network on this machine, until Ctrl-C. */
 export default plainTask<{ roles: string; host: string }>(async (options, hre) => {
@@ -26,7 +27,7 @@ export default plainTask<{ roles: string; host: string }>(async (options, hre) =
   if (!/^https?:/.test(location) && !existsSync(location)) await describe(hre, location, options.host);
   const network = await loadNetwork(location);
   const places = statePlaces(join(dirname(networkFile(hre.globalOptions.network)), "up"));
-  const withDatabase = wanted.filter((role) => role === "facilitator" || role === "verifier").length;
+  const withDatabase = wanted.filter((role) => rolesWithDatabase.includes(role)).length;
   const database = withDatabase > 0 ? await openDatabase(places, withDatabase) : undefined;
   const setting = {
     ...{
@@ -111,7 +112,7 @@ async function openDatabase(places: ReturnType<typeof statePlaces>, daemons: num
   if (url !== undefined && daemons > 1) {
     throw new OpgError(
       "configuration",
-      "DATABASE_URL names one database, but facilitator and verifier need one each; start them one by one.",
+      "DATABASE_URL names one database, but facilitator, gateway and verifier need one each; start them one by one.",
     );
   }
   if (url !== undefined) return { urlFor: () => Promise.resolve(url), stop: () => Promise.resolve() };

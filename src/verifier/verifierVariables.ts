@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { daemonVariables, privateKey } from "#service/config.ts";
+import { daemonVariables, privateKey, retentionSeconds } from "#service/config.ts";
 
 /** Variables that a verifier reads. */
 export const verifierVariables = {
@@ -12,4 +12,6 @@ export const verifierVariables = {
   OPG_STATE: z.string().min(1),
   /** Where models are fetched; the network's hub unless named. */
   OPG_HUB: z.url().optional(),
+  /** Commitments and verdicts are forgotten so long after their tasks could be settled. */
+  OPG_RETENTION_SECONDS: retentionSeconds,
 };

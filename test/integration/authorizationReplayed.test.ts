@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Journey, startJourney } from "./journeyNetwork.ts";
+import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
 import { askOffer, codeOf, type Offered, payWith, signedHeader } from "./rawPayment.ts";
 
 describe("an authorization that is sent again", function () {
@@ -10,7 +10,7 @@ describe("an authorization that is sent again", function () {
   let first: { taskId: string; receipt: { nodeSignature: string } };
 
   before(async () => {
-    journey = await startJourney();
+    journey = await startJourney({ daemons: leastDaemons });
     offer = await askOffer(journey);
     header = await signedHeader(offer, journey.payer);
   });

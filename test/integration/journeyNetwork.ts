@@ -33,11 +33,16 @@ export interface JourneyOptions extends Pick<DaemonSetting, "env" | "programs"> 
   parameters?: Partial<NetworkParameters>;
 }
 
-/** A whole network of real processes with a funded payer. */
-export interface Journey {
+/** Processes of a network on a real chain. */
+export interface Processes {
   local: LocalNetwork;
   provider: ChainProvider;
   opg: OpgAdapter;
+  stop(): Promise<void>;
+}
+
+/** A whole network of real processes with a funded payer. */
+export interface Journey extends Processes {
   taskEscrow: TaskEscrowAdapter;
   settlement: SettlementAdapter;
   verifierSet: VerifierSetAdapter;
@@ -48,7 +53,6 @@ export interface Journey {
   inputs: NamedTensors;
   /** The end of a task, settled or refunded. */
   ended(taskId: string): Promise<Trail>;
-  stop(): Promise<void>;
 }
 
 export const allDaemons = [
@@ -62,13 +66,15 @@ export const allDaemons = [
   "node-2",
 ] as const;
 
+/** As few as can answer and certify. */
+export const leastDaemons = ["hub", "facilitator", "gateway", "verifier-1", "verifier-2", "node-1"] as const;
+
 const quiet = (): void => undefined;
 
-/** Brings a network up in a folder of its own and waits until its nodes run the demonstration model. */
-export async function startJourney(options: JourneyOptions = {}): Promise<Journey> {
+/** Brings chain, database, contracts and daemons up in a folder of their own. */
+export async function startProcesses({ daemons = [], ...options }: JourneyOptions): Promise<Processes> {
   const folder = await mkdtemp(join(tmpdir(), "opg-journey-"));
   await chmod(folder, 0o755);
-  const { daemons = allDaemons, ...rest } = options;
   const network = {
     folder,
     host: "127.0.0.1",
@@ -76,43 +82,53 @@ export async function startJourney(options: JourneyOptions = {}): Promise<Journe
     blockTimeSeconds: BLOCK_SECONDS,
     progress: quiet,
   };
-  const local = await startLocalNetwork({ ...network, ...rest });
+  const local = await startLocalNetwork({ ...network, ...options });
   try {
-    const nodes = daemons.filter((name) => name.startsWith("node"));
-    await startAll(
-      local,
-      daemons.filter((name) => !nodes.includes(name)),
-    );
-    const [versionId] = await Promise.all([publishDemonstration(local), startAll(local, nodes)]);
-    await awaitNodes(local, versionId, nodes.length);
-    return await journeyOn(local, versionId, folder);
+    await startAll(local, daemons);
+    const { rpcUrl, chainId, contracts } = local.network;
+    const provider = await connectChain(rpcUrl, chainId);
+    const stop = async (): Promise<void> => {
+      provider.destroy();
+      await local.stop();
+      await rm(folder, { recursive: true, force: true });
+    };
+    return { local, provider, opg: new OpgAdapter(contracts.opg, provider), stop };
   } catch (error) {
     await local.stop();
     throw error;
   }
 }
 
-async function journeyOn(local: LocalNetwork, versionId: string, folder: string): Promise<Journey> {
-  const { rpcUrl, chainId, contracts, gateway } = local.network;
-  const provider = await connectChain(rpcUrl, chainId);
-  const opg = new OpgAdapter(contracts.opg, provider);
+/** Brings a network up and waits until its nodes run the demonstration model. */
+export async function startJourney({ daemons = allDaemons, ...options }: JourneyOptions = {}): Promise<Journey> {
+  const nodes = daemons.filter((name) => name.startsWith("node"));
+  const processes = await startProcesses({ ...options, daemons: daemons.filter((name) => !nodes.includes(name)) });
+  try {
+    const { local } = processes;
+    const [versionId] = await Promise.all([publishDemonstration(local), startAll(local, nodes)]);
+    await awaitNodes(local, versionId, nodes.length);
+    return await journeyOn(processes, versionId);
+  } catch (error) {
+    await processes.stop();
+    throw error;
+  }
+}
+
+async function journeyOn(processes: Processes, versionId: string): Promise<Journey> {
+  const { local, provider, opg } = processes;
+  const { contracts, gateway } = local.network;
   const payer = localAccount("payer").connect(provider);
   await submitCall(localAccount("faucet").connect(provider), opg.populateTransfer(payer.address, PAYER_AMOUNT));
   await submitCall(payer, opg.populateApprovePermit2());
   const client = createClient({ gateway, signer: payer, network: local.network });
   const picture = await readFile(new URL("../../examples/line/line.png", import.meta.url));
   return {
-    ...{ local, provider, opg, payer, client, versionId },
+    ...{ ...processes, payer, client, versionId },
     taskEscrow: new TaskEscrowAdapter(contracts.taskEscrow, provider),
     settlement: new SettlementAdapter(contracts.settlement, provider),
     verifierSet: new VerifierSetAdapter(contracts.verifierSet, provider),
     inputs: { x: lineImage(picture) },
     ended: (taskId) => awaitTrail(() => client.trail(taskId), 60),
-    stop: async () => {
-      provider.destroy();
-      await local.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
   };
 }
 

@@ -4,7 +4,9 @@ import { Wallet } from "ethers";
 import { submitCall } from "#chain/submitCall.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
+import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { taskIdOf } from "#protocol/task.ts";
+import { tensorsToJson } from "#protocol/tensors.ts";
 import type { DaemonName } from "#scripts/network/daemons.ts";
 import { awaitNodes } from "#scripts/network/readiness.ts";
 import { facilitatorWrites } from "#store/facilitatorStore.ts";
@@ -13,6 +15,7 @@ import { passSeconds, pendingTransactions, until } from "./chainControl.ts";
 import { handOver, verifierWallets } from "./handOver.ts";
 import { agreesAgain, allDaemons, type Journey, startJourney } from "./journeyNetwork.ts";
 import { askOffer, payWith, signedHeader } from "./rawPayment.ts";
+import { stockClient, stockHeader } from "./stockClient.ts";
 
 const GWEI = 10n ** 9n;
 
@@ -27,6 +30,8 @@ const deathsWhilePaying = [
   "recordInclusion:2",
   "recordEnding:1",
 ] as const;
+/** The same for a payment by `upto`, for which nothing is locked. */
+const deathsWhileCapturing = ["claim:1", "recordRelease:1", "recordTransaction:1", "recordEnding:1"] as const;
 const deathsWhileRefusing = ["recordRefusal:1", "recordRefused:1"] as const;
 const otherDeaths = ["recordRejection:1", "recordExpiry:1"] as const;
 const verifierDeathsWhilePaying = ["recordCommitment:1", "recordVerdict:1", "recordRightCommitments:1"] as const;
@@ -81,6 +86,28 @@ describe("kill -9 right after a durable write", function () {
       const trail = await journey.ended(taskId);
       expect(trail.state).to.equal("settled");
       expect(trail.transactions.map(({ purpose }) => purpose)).to.deep.equal(["open", "settle"]);
+      expect(await opg.balanceOf(payer.address)).to.equal(balance - BigInt(trail.charge));
+    });
+  }
+
+  for (const death of deathsWhileCapturing) {
+    it(`leaves the facilitator able to collect what was not locked: ${death}`, async () => {
+      const { opg, payer, local, versionId, inputs } = journey;
+      const balance = await opg.balanceOf(payer.address);
+      const body = { model: versionId, inputs: tensorsToJson(inputs) };
+      const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+      const client = stockClient(local.network, payer);
+      const header = await stockHeader(client, `${local.network.gateway}/v1/infer`, init);
+      const dying = await startDying("facilitator", death);
+      const first = payWith(journey, body, header);
+      await dying.ended;
+      await local.start("facilitator");
+      await first;
+      const { status, content } = await payWith(journey, body, header);
+      expect(status, JSON.stringify(content).slice(0, 300)).to.equal(200);
+      const trail = await journey.ended(inferAnswerJson.parse(content).taskId);
+      expect(trail.state).to.equal("settled");
+      expect(trail.transactions.map(({ purpose }) => purpose)).to.deep.equal(["capture"]);
       expect(await opg.balanceOf(payer.address)).to.equal(balance - BigInt(trail.charge));
     });
   }

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { MaxUint256, Wallet } from "ethers";
 import { PNG } from "pngjs";
 import type { Trail } from "#protocol/settlement.ts";
 import { type Journey, startJourney } from "./journeyNetwork.ts";
@@ -21,9 +22,11 @@ describe("the tasks for people", function () {
   let trail: Trail;
 
   /** Runs `hardhat opg …` as a person would. */
-  const opg = (...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
-    new Promise((resolve) => {
-      const env = { ...process.env, OPG_NETWORK: journey.local.places.network };
+  const opg = (...words: string[]) => run({}, words);
+  const opgAs = (key: string, ...words: string[]) => run({ OPG_KEY: key }, words);
+  const run = (variables: Record<string, string>, words: string[]) =>
+    new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      const env = { ...process.env, OPG_NETWORK: journey.local.places.network, ...variables };
       execFile(process.execPath, [hardhat, "opg", ...words], { cwd: root, env }, (error, stdout, stderr) => {
         resolve({ code: error ? 1 : 0, stdout, stderr });
       });
@@ -84,6 +87,17 @@ describe("the tasks for people", function () {
     expect((await opg("refund", trail.taskId)).stdout).to.include("has ended already");
   });
 
+  it("approve sets what Permit2 may move, and says what is missing to do so", async () => {
+    const { stdout } = await opg("approve", "--amount", "1.25");
+    expect(stdout).to.include(`Permit2 may move 1.25 OPG of ${journey.payer.address}`);
+    expect((await opg("balance")).stdout).to.include("may move 1.25 OPG");
+    expect((await opg("approve")).stdout).to.include("any amount");
+    expect(await journey.opg.allowanceToPermit2(journey.payer.address)).to.equal(MaxUint256);
+    const poor = await opgAs(Wallet.createRandom().privateKey, "approve");
+    expect(poor.code).to.equal(1);
+    expect(poor.stderr).to.match(/^The account has too little ether.*\n$/);
+  });
+
   it("models, nodes and verifiers list what is there", async () => {
     const [models, nodes, verifiers] = await Promise.all([opg("models"), opg("nodes"), opg("verifiers")]);
     expect(models.stdout).to.include("ppocr-recogniser@1.0.0  run by 2 active nodes");
@@ -98,6 +112,7 @@ describe("the tasks for people", function () {
       "up",
       "faucet",
       "balance",
+      "approve",
       "models",
       "publish",
       "nodes",

@@ -3,7 +3,7 @@ import { Wallet } from "ethers";
 import { submitCall } from "#chain/submitCall.ts";
 import { authorizationToJson, paymentTypedData, TASK_SCHEME, type TaskAuthorization } from "#protocol/payment.ts";
 import { taskToJson } from "#protocol/task.ts";
-import { type Journey, startJourney } from "./journeyNetwork.ts";
+import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
 import { askOffer, codeOf, payWith, signedHeader } from "./rawPayment.ts";
 
 /** The same authorization, over one unit less. */
@@ -33,7 +33,7 @@ describe("an authorization that does not pay", function () {
   };
 
   before(async () => {
-    journey = await startJourney();
+    journey = await startJourney({ daemons: leastDaemons });
     opened = await openedTasks();
   });
   after(async () => {

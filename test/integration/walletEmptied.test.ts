@@ -3,7 +3,7 @@ import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
 import { taskIdOf } from "#protocol/task.ts";
 import { pendingTransactions, until } from "./chainControl.ts";
-import { type Journey, startJourney } from "./journeyNetwork.ts";
+import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
 import { askOffer, codeOf, payWith, signedHeader } from "./rawPayment.ts";
 
 const BLOCK_SECONDS = 1;
@@ -14,7 +14,7 @@ describe("a wallet that is emptied between the check and the lock", function () 
   let journey: Journey;
 
   before(async () => {
-    journey = await startJourney();
+    journey = await startJourney({ daemons: leastDaemons });
   });
   after(() => journey.stop());
 

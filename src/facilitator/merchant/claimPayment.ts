@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { readPaymentFacts } from "#chain/chainFacts.ts";
 import { readPermitFacts } from "#chain/permitFacts.ts";
 import { type CheckResult, firstRefusal, passed, refused } from "#facilitator/checks/check.ts";
@@ -13,8 +14,14 @@ import type { MerchantPayment, ProxyFacts } from "#facilitator/checks/proxyPayme
 import type { Dependencies } from "#facilitator/dependencies.ts";
 import { proxyPaymentDigest } from "#protocol/proxyPayment.ts";
 import type { Exposure, NonceOutcome } from "#store/facilitatorClaims.ts";
+import type { StoredPayment } from "#store/facilitatorPayments.ts";
 
 const TAKEN = "pays for something already";
+/** A use that was not settled in that time counts as lost when the same payment comes again. */
+const LOST_AFTER_SECONDS = 4;
+/** A repetition waits at most so long for the first use. */
+const REPEAT_WAIT_SECONDS = 20;
+const POLL_SECONDS = 0.1;
 
 /**
  * Checks a merchant's payment and claims it until its deadline: from then on nobody else is told that it is valid. Only with
@@ -82,12 +89,24 @@ function capOf({ terms }: Dependencies, payment: MerchantPayment, { outstanding,
   return { cap: terms.exposureCap > amount ? terms.exposureCap : amount };
 }
 
-/** The same payment again: it has to say so by its identifier, and must not be on its way or settled. */
+/**
+ * The same payment again: it has to say so by its identifier, and must not be on its way or settled. It waits for the first
+ * use, which may still be served: a payer could otherwise have one payment served many times at once. Where no settlement
+ * comes the first use was lost, and one repetition takes its place.
+ */
 async function checkRepeated({ store }: Dependencies, payment: MerchantPayment, digest: string): Promise<CheckResult> {
-  const known = await store.findPayment(digest);
-  const isMerchants = payment.merchant === known?.merchant;
-  const isRepetition = isMerchants && payment.identifier !== null && payment.identifier === known?.identifier;
-  return isRepetition && known?.state === "claimed" ? passed : nonceTaken(payment, TAKEN);
+  const endMs = Date.now() + REPEAT_WAIT_SECONDS * 1000;
+  while (isRepetition(payment, await store.findPayment(digest))) {
+    if (await store.recordRepetition(digest, LOST_AFTER_SECONDS)) return passed;
+    if (Date.now() > endMs) break;
+    await sleep(POLL_SECONDS * 1000);
+  }
+  return nonceTaken(payment, TAKEN);
+}
+
+function isRepetition({ identifier, merchant }: MerchantPayment, known: StoredPayment | undefined): boolean {
+  const isKnown = known?.state === "claimed" && identifier !== null;
+  return isKnown && identifier === known.identifier && merchant === known.merchant;
 }
 
 function checkOutcome(

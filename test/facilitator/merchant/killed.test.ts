@@ -9,6 +9,7 @@ import { merchantAt, type MerchantNetwork, startMerchantNetwork } from "./mercha
 /** Where the facilitator dies while a merchant's payment is verified and settled. */
 const deathsWhileSettling = [
   "claimPayment",
+  "recordRepetition",
   "recordSettling",
   "recordTransaction",
   "recordInclusion",
@@ -46,11 +47,12 @@ describe("kill -9 right after a durable write of a merchant's payment", function
     it(`leaves the facilitator able to settle it once: ${write}`, async () => {
       const environment = await net.environment(`killed_${write.toLowerCase()}`);
       const payer = await net.makePayer(5000n);
-      const body = await net.pay(payer);
+      const body = await net.pay(payer, { identifier: "purchase-0000000001" });
       const dying = await startDying(environment, write);
       const server = merchantAt(dying.url);
       const first = await server
         .verify(body)
+        .then(() => (write === "recordRepetition" ? server.verify(body) : undefined))
         .then(() => server.settle(body, 400n))
         .catch((error: unknown) => error);
       await dying.ended;

@@ -63,6 +63,20 @@ describe("POST /verify", function () {
     expect(await reasonOf(body)).to.equal("permit2_invalid_nonce");
   });
 
+  it("has one of five served that come at once under one payment-identifier (failure 2: one header, five runs)", async () => {
+    const payer = await net.makePayer(1000n);
+    const body = await net.pay(payer, { identifier: "purchase-0000000002" });
+    const served = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const { isValid, invalidReason } = await server.verify(body);
+        if (isValid) await server.settle(body);
+        return isValid || invalidReason;
+      }),
+    );
+    expect(served.filter((answer) => answer === true)).to.have.length(1);
+    expect(served.filter((answer) => answer === "permit2_invalid_nonce")).to.have.length(4);
+  });
+
   it("does not count the same funds twice, one after the other or at the same time", async () => {
     const payer = await net.makePayer(2500n);
     const bodies = await Promise.all(Array.from({ length: 5 }, () => net.pay(payer)));
