@@ -1,4 +1,5 @@
 // An API of your own that is paid by the call: PAY_TO=0x... node examples/merchant/merchant.mjs
+import { randomUUID } from "node:crypto";
 import { serve } from "@hono/node-server";
 import { HTTPFacilitatorClient } from "@x402/core/server";
 import { UptoEvmScheme } from "@x402/evm/upto/server";
@@ -14,7 +15,7 @@ const { chainId, contracts, facilitators } = await answer.json();
 const network = `eip155:${chainId}`;
 const price = { asset: contracts.opg, amount: "10000000000000000", extra: { name: "OPG", version: "1" } }; // 0.01 OPG
 const offer = { scheme: "upto", network, price, payTo: process.env.PAY_TO };
-const mine = { Authorization: `Bearer ${crypto.randomUUID()}` }; // Only who verified a payment can settle it.
+const mine = { Authorization: `Bearer ${randomUUID()}` }; // Only who verified a payment can settle it.
 const createAuthHeaders = async () => ({ verify: mine, settle: mine, supported: {} });
 const facilitator = new HTTPFacilitatorClient({ url: facilitators[0].url, createAuthHeaders });
 const server = new x402ResourceServer(facilitator).register(network, new UptoEvmScheme());

@@ -86,6 +86,8 @@ export const taskRecordJson = z.strictObject({
   result: resultJson.nullable(),
   verdicts: z.array(signedVerdictJson),
   transactions: z.array(transactionJson),
+  /** The chain shows nothing of the task before this block. */
+  claimedBlock: z.int().min(0),
 });
 export type TaskRecord = z.output<typeof taskRecordJson>;
 export type TaskRecordJson = z.input<typeof taskRecordJson>;

@@ -1,9 +1,9 @@
-import { AbiCoder, id, type Provider, toBeHex, zeroPadValue } from "ethers";
-import { proxyAddresses, type ProxyAuthorization, type ProxyScheme } from "#protocol/proxyPayment.ts";
+import { id, type Provider, toBeHex, type TransactionResponse, zeroPadValue } from "ethers";
+import type { ProxyAuthorization, ProxyScheme } from "#protocol/proxyPayment.ts";
 import { searchBlocks } from "./blockRange.ts";
+import { isProxySettlement } from "./x402Proxy.ts";
 
 const TRANSFER = id("Transfer(address,address,uint256)");
-const settledTopics = [id("Settled()"), id("SettledWithPermit()")];
 
 /** A payment that may have been settled by anybody. */
 export interface SearchedPayment {
@@ -15,14 +15,21 @@ export interface SearchedPayment {
   fromBlock: number;
 }
 
+/** What the chain has of a payment that we did not settle ourselves. */
+export interface FoundTransfers {
+  /** Hash of the call by which exactly this authorization paid exactly this amount. */
+  settlement: string | undefined;
+  /** Whether the payee got the amount from the payer at all, in whatever way. */
+  isPaidSomehow: boolean;
+}
+
 /**
- * The transaction in which an authorization was used by x402's proxy to pay its payee the amount, whoever sent it: its
- * receipt has the transfer and the proxy's event, and its data hold the permit.
+ * Looks for the transaction in which an authorization was used by x402's proxy to pay its payee the amount, whoever sent it.
+ * Its call says which authorization it was, so one transaction never counts for two payments.
  *
- * @returns its hash, or nothing where the authorization has paid nobody
  * @throws OpgError `chain_unavailable`
  */
-export async function findProxyTransfer(provider: Provider, searched: SearchedPayment): Promise<string | undefined> {
+export async function findProxyTransfers(provider: Provider, searched: SearchedPayment): Promise<FoundTransfers> {
   const { scheme, authorization, amount, fromBlock } = searched;
   const { from, permitted, witness } = authorization;
   const topics = [TRANSFER, zeroPadValue(from, 32), zeroPadValue(witness.to, 32)];
@@ -30,21 +37,9 @@ export async function findProxyTransfer(provider: Provider, searched: SearchedPa
     provider.getLogs({ address: permitted.token, topics, fromBlock: first, toBlock: last }),
   );
   const paid = transfers.filter(({ data }) => data === toBeHex(amount, 32));
-  for (const hash of new Set(paid.map(({ transactionHash }) => transactionHash))) {
-    const [transaction, receipt] = await Promise.all([
-      provider.getTransaction(hash),
-      provider.getTransactionReceipt(hash),
-    ]);
-    const isByProxy = receipt?.logs.some(
-      ({ address, topics: [topic = ""] }) => address === proxyAddresses[scheme] && settledTopics.includes(topic),
-    );
-    if (isByProxy && transaction?.data.includes(encodedPermit(authorization))) return hash;
-  }
-  return undefined;
-}
-
-/** Token, amount, nonce and deadline stand one after the other in every call that hands the permit on. */
-function encodedPermit({ permitted, nonce, deadline }: ProxyAuthorization): string {
-  const types = ["address", "uint256", "uint256", "uint256"];
-  return AbiCoder.defaultAbiCoder().encode(types, [permitted.token, permitted.amount, nonce, deadline]).slice(2);
+  const hashes = [...new Set(paid.map(({ transactionHash }) => transactionHash))];
+  const transactions = await Promise.all(hashes.map((hash) => provider.getTransaction(hash)));
+  const isSettlement = (transaction: TransactionResponse | null): boolean =>
+    transaction !== null && isProxySettlement(scheme, authorization, amount, transaction);
+  return { settlement: transactions.find(isSettlement)?.hash, isPaidSomehow: hashes.length > 0 };
 }

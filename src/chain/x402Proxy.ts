@@ -1,5 +1,10 @@
 import { ZeroAddress } from "ethers";
-import { proxyAddresses, type ProxyPayload, type ProxyScheme } from "#protocol/proxyPayment.ts";
+import {
+  proxyAddresses,
+  type ProxyAuthorization,
+  type ProxyPayload,
+  type ProxyScheme,
+} from "#protocol/proxyPayment.ts";
 import { IX402ExactPermit2Proxy__factory, IX402UptoPermit2Proxy__factory } from "#typechain/index.ts";
 import type { Call } from "./call.ts";
 
@@ -22,4 +27,36 @@ export function populateProxySettle(scheme: ProxyScheme, payload: ProxyPayload, 
       ? exactAbi.encodeFunctionData("settle", [permit, from, { to, validAfter }, signature])
       : uptoAbi.encodeFunctionData("settle", [permit, amount, from, { to, facilitator, validAfter }, signature]);
   return { to: proxyAddresses[scheme], data };
+}
+
+type Arguments = Readonly<Record<"permit" | "witness", Readonly<Record<string, unknown>>>> &
+  Readonly<Record<string, unknown>>;
+
+/**
+ * Whether a call of the proxy, or of the entry that an `upto` authorization names, hands on exactly this authorization for
+ * exactly this amount. That it went through is for the caller to know.
+ */
+export function isProxySettlement(
+  scheme: ProxyScheme,
+  { from, permitted, nonce, deadline, witness }: ProxyAuthorization,
+  amount: bigint,
+  call: { to: string | null; data: string },
+): boolean {
+  if (call.to !== proxyAddresses[scheme] && call.to !== witness.facilitator) return false;
+  const parsed = (scheme === "exact" ? exactAbi : uptoAbi).parseTransaction({ data: call.data });
+  if (!parsed || !["settle", "settleWithPermit"].includes(parsed.name)) return false;
+  const given = parsed.args.toObject(true) as Arguments;
+  const { permit, owner } = given;
+  const pairs: [unknown, unknown][] = [
+    [owner, from],
+    ...Object.entries({ ...permitted }).map(([name, value]): [unknown, unknown] => [
+      (permit["permitted"] as Record<string, unknown>)[name],
+      value,
+    ]),
+    [permit["nonce"], nonce],
+    [permit["deadline"], deadline],
+    ...Object.entries({ ...witness }).map(([name, value]): [unknown, unknown] => [given.witness[name], value]),
+    [scheme === "exact" ? permitted.amount : given["amount"], amount],
+  ];
+  return pairs.every(([have, need]) => have === need);
 }

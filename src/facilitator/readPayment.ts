@@ -18,6 +18,7 @@ export const paymentBodyJson = z.looseObject({
     accepted: named,
     payload: z.unknown(),
     extensions: z.unknown().optional(),
+    resource: z.looseObject({ url: z.string().max(2_000).optional() }).optional(),
   }),
   paymentRequirements: named,
   /** Only with scheme `upto`: what the gateway would have computed. */

@@ -82,10 +82,12 @@ export class TaskCloser {
   }
 
   /** Whether nobody can settle it any more: its time is over, or what would pay for it is used up. */
-  async #isLate({ state, task }: StoredTask, isLocked: boolean): Promise<boolean> {
+  async #isLate(stored: StoredTask, isLocked: boolean): Promise<boolean> {
+    const { state, task } = stored;
     if (state !== "released" && state !== "certified") return false;
     if (await isOverdue(this.#dependencies, task)) return true;
-    if (state === "released" || isLocked) return false;
+    // It may be our own capture that has used the nonce up: how that ends is found out first.
+    if (state === "released" || isLocked || pendingIn(stored)) return false;
     return new Permit2Adapter(this.#dependencies.provider).isNonceUsed(task.payer, task.nonce);
   }
 

@@ -7,7 +7,7 @@ import type { StoredTransaction } from "#store/facilitatorTransactions.ts";
 
 /** Writes a task for the wire: all that anybody may know of it. */
 export function taskRecord(stored: StoredTask, facilitator: string): TaskRecordJson {
-  const { taskId, state, task, release, result, verdicts, transactions } = stored;
+  const { taskId, state, task, release, result, verdicts, transactions, claimedBlock } = stored;
   return {
     taskId,
     state,
@@ -17,6 +17,7 @@ export function taskRecord(stored: StoredTask, facilitator: string): TaskRecordJ
     result: result ? resultToJson(result) : null,
     verdicts: [...verdicts],
     transactions: transactionsToJson(transactions),
+    claimedBlock,
   };
 }
 

@@ -85,8 +85,16 @@ export class NodeDirectory {
   /** The named node if it may take a task of this version at this very moment, asked anew; else it is not offered again. */
   async findServing(address: string, versionId: string): Promise<ServingNode | undefined> {
     const serving = await this.#askAnew(address, versionId);
-    if (!serving) this.#known = undefined;
+    if (!serving) this.#leaveOut(address);
     return serving;
+  }
+
+  /** Payments name whom they like: only who was listed is taken off the list, and nobody else is asked for it. */
+  #leaveOut(address: string): void {
+    if (!this.#known) return;
+    const nodes = this.#known.nodes.then((listed) => listed.filter((node) => node.address !== address));
+    this.#known = { ...this.#known, nodes };
+    nodes.catch(() => (this.#known = undefined));
   }
 
   async #askAnew(address: string, versionId: string): Promise<ServingNode | undefined> {

@@ -84,11 +84,14 @@ export class Trails {
     });
   }
 
-  async #eventsOf({ taskId, transactions }: TaskRecord): Promise<TaskEvent[]> {
+  async #eventsOf({ taskId, transactions, claimedBlock }: TaskRecord): Promise<TaskEvent[]> {
     const { network, provider, taskEscrow, settlement } = this.#from;
     const first = transactions.find(({ purpose }) => purpose === "open" || purpose === "capture")?.blockNumber;
     // One end for both: a settlement that comes in between would show in the one and not in the other.
-    const range = { fromBlock: first ?? network.deploymentBlock, toBlock: await provider.getBlockNumber() };
+    const range = {
+      fromBlock: first ?? Math.max(claimedBlock, network.deploymentBlock),
+      toBlock: await provider.getBlockNumber(),
+    };
     const [locks, splits] = await Promise.all([taskEscrow.eventsOf(taskId, range), settlement.eventsOf(taskId, range)]);
     return [...locks, ...splits];
   }

@@ -20,6 +20,10 @@ export interface PaymentClaim {
   payload: ProxyPayload;
   /** Digest of the secret that the merchant gave along; absent where it gave none. */
   merchant: string | null;
+  /** URL of what the payer buys, where the payment names it. */
+  resource: string | null;
+  /** When it lapses if nobody settles it, seconds since 1970; at most the authorization's own deadline. */
+  lapsesAt: bigint;
   /** The EIP-2612 permit that has to be submitted before it can be settled. */
   permit: AllowancePermit | null;
   /** The newest block at the time. */
@@ -44,6 +48,8 @@ export interface PaymentAnswer {
 export interface StoredPayment extends PaymentClaim {
   state: PaymentState;
   identifier: string | null;
+  /** Whether it was served a second time. */
+  repeated: boolean;
   /** What the merchant settles, atomic units. */
   amount: bigint | null;
   answer: PaymentAnswer | null;
@@ -55,12 +61,14 @@ export interface FacilitatorPayments {
   /** Durable write: takes the payer's nonce for this payment, unless something holds it or the terms forbid it. */
   claimPayment(claim: PaymentClaim, terms: PaymentClaimTerms): Promise<NonceOutcome>;
   /**
-   * Durable write: a claimed payment is served once more, unless its merchant was told that it is valid less than
-   * `afterSeconds` ago.
+   * Durable write: a payment that was claimed at least `afterSeconds` ago and is not settled is served a second time. There
+   * is no third.
    *
    * @returns whether it is this caller who may serve it
    */
   recordRepetition(digest: string, afterSeconds: number): Promise<boolean>;
+  /** Durable write: nothing is owed under a claimed payment for now; it can still be settled, and nothing else be bought. */
+  recordNothingOwed(digest: string): Promise<void>;
   /**
    * Durable write: the merchant settles `amount` (atomic units), which has to be brought to its end from now on.
    *
@@ -86,6 +94,7 @@ export interface FacilitatorPayments {
 export const paymentWrites = [
   "claimPayment",
   "recordRepetition",
+  "recordNothingOwed",
   "recordSettling",
   "recordPaymentEnd",
   "recordLapse",
@@ -109,13 +118,15 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
     recordRepetition: async (digest, afterSeconds) => {
       const repeated = await db
         .updateTable("payments")
-        .set({ servedAt: sql`now()` })
+        .set({ repeated: true })
         .where("digest", "=", digest)
         .where("state", "=", "claimed")
-        .where("servedAt", "<", sql<Date>`now() - make_interval(secs => ${afterSeconds})`)
+        .where("repeated", "=", false)
+        .where("claimedAt", "<", sql<Date>`now() - make_interval(secs => ${afterSeconds})`)
         .executeTakeFirst();
       return repeated.numUpdatedRows === 1n;
     },
+    recordNothingOwed: (digest) => db.transaction().execute((trx) => releaseNonce(trx, digest, "keep")),
     recordSettling: (digest, amount) => advance(db, digest, "settling", { amount }),
     recordPaymentEnd: (digest, answer, endedAt, loss) =>
       db.transaction().execute((trx) => end(trx, digest, answer, endedAt, loss)),
@@ -135,23 +146,15 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
 }
 
 async function claimPayment(trx: Trx, claim: PaymentClaim, terms: PaymentClaimTerms): Promise<NonceOutcome> {
-  const { digest, scheme, payload, merchant, permit, claimedBlock } = claim;
-  const { from: payer, nonce, permitted, deadline } = payload.permit2Authorization;
+  const { digest, scheme, payload, merchant, resource, lapsesAt, permit, claimedBlock } = claim;
+  const { from: payer, nonce, permitted } = payload.permit2Authorization;
   const { token, amount } = permitted;
   const owed = { payer, nonce, token, amount, holder: digest, exposed: true, sponsored: permit !== null };
   const taken = await claimNonce(trx, { ...owed, ...terms });
   if (taken.outcome !== "claimed") return taken;
   const row = {
-    ...{
-      scheme,
-      deadline,
-      merchant,
-      claimedBlock,
-      state: "claimed" as const,
-      amount: null,
-      answer: null,
-      endedAt: null,
-    },
+    ...{ scheme, merchant, resource, claimedBlock, deadline: lapsesAt },
+    ...{ state: "claimed" as const, amount: null, answer: null, endedAt: null },
     payload: JSON.stringify(proxyPayloadToJson(payload)),
     permit: permit && JSON.stringify(allowancePermitToJson(permit)),
   };
@@ -159,7 +162,12 @@ async function claimPayment(trx: Trx, claim: PaymentClaim, terms: PaymentClaimTe
   await trx
     .insertInto("payments")
     .values({ digest, ...row })
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ ...row, servedAt: sql`now()` }).where("payments.state", "=", "lapsed"))
+    .onConflict((conflict) =>
+      conflict
+        .column("digest")
+        .doUpdateSet({ ...row, claimedAt: sql`now()`, repeated: false })
+        .where("payments.state", "=", "lapsed"),
+    )
     .executeTakeFirstOrThrow();
   return taken;
 }
@@ -213,9 +221,9 @@ async function find(db: Db, digest: string): Promise<StoredPayment | undefined> 
     .executeTakeFirst();
   if (!row) return undefined;
   const ofPayment = db.selectFrom("transactions").selectAll().where("subject", "=", digest);
-  const { scheme, state, merchant, claimedBlock, amount, identifier } = row;
+  const { scheme, state, merchant, resource, deadline, repeated, claimedBlock, amount, identifier } = row;
   return {
-    ...{ digest, scheme, state, merchant, claimedBlock, amount, identifier },
+    ...{ digest, scheme, state, merchant, resource, repeated, claimedBlock, amount, identifier, lapsesAt: deadline },
     payload: proxyPayloadJson[scheme].parse(row.payload),
     permit: row.permit === null ? null : permitIn(row.permit),
     answer: row.answer as PaymentAnswer | null,

@@ -16,7 +16,7 @@ export interface PaymentsTable {
   digest: string;
   scheme: ProxyScheme;
   state: PaymentState;
-  /** Of the authorization, seconds since 1970. */
+  /** When it lapses unless it is settled, seconds since 1970. */
   deadline: bigint;
   /** Signature and authorization. */
   payload: Json;
@@ -24,8 +24,11 @@ export interface PaymentsTable {
   merchant: string | null;
   /** The payer's EIP-2612 permit that is submitted before. */
   permit: NullableJson;
-  /** When its merchant was last told that it is valid. */
-  servedAt: Generated<Date>;
+  /** URL of what the payer buys with it, where the payment names one. */
+  resource: string | null;
+  claimedAt: Generated<Date>;
+  /** Whether it was served a second time. */
+  repeated: Generated<boolean>;
   /** No settlement can be in a block before this one. */
   claimedBlock: number;
   /** What the merchant settles, atomic units. */
@@ -48,7 +51,9 @@ export const paymentsMigration: Migration = {
       .addColumn("payload", "jsonb", (column) => column.notNull())
       .addColumn("merchant", "text")
       .addColumn("permit", "jsonb")
-      .addColumn("servedAt", "timestamptz", (column) => column.notNull().defaultTo(sql`now()`))
+      .addColumn("resource", "text")
+      .addColumn("claimedAt", "timestamptz", (column) => column.notNull().defaultTo(sql`now()`))
+      .addColumn("repeated", "boolean", (column) => column.notNull().defaultTo(false))
       .addColumn("claimedBlock", "integer", (column) => column.notNull())
       .addColumn("amount", "numeric(78, 0)")
       .addColumn("answer", "jsonb")

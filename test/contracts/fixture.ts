@@ -62,6 +62,7 @@ export type NetworkFixture = Awaited<ReturnType<typeof networkFixture>>;
 
 async function deployForTests(connection: NetworkConnection) {
   const parameters = parametersOf("default", approvedMeasurement);
+  await catchUp(connection);
   const {
     connected,
     contracts: addresses,
@@ -90,6 +91,12 @@ async function deployForTests(connection: NetworkConnection) {
     domainOf,
     ...connected,
   };
+}
+
+/** The chain's time begins when Hardhat read its configuration, which is minutes ago in a long run. */
+async function catchUp({ networkHelpers: { time } }: NetworkConnection): Promise<void> {
+  const seconds = Math.floor(Date.now() / 1000);
+  if ((await time.latest()) < seconds) await time.increaseTo(seconds);
 }
 
 type Deployed = Awaited<ReturnType<typeof deployForTests>>;

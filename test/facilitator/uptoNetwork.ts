@@ -48,7 +48,12 @@ export async function startUptoNetwork() {
     },
     certifyTask: async (task: Task, amount = 400n) =>
       ask(`${at(task)}/certificate`, await net.certify(net.makeResult(task, { amount }))),
-    stateOf: (task: Task, state: string) => askUntil(at(task), ({ body }) => body.state === state),
+    /** The task in a state, and with all of its transactions recorded: another replica may see the end first. */
+    stateOf: (task: Task, state: string) =>
+      askUntil(
+        at(task),
+        ({ body }) => body.state === state && !body.transactions?.some(({ status }) => status === "sent"),
+      ),
     lockOf: async (task: Task) => (await net.escrow.locks(net.taskIdIn(task))).status,
     balanceOf: (payer: Wallet) => net.opg.balanceOf(payer.address),
     metrics: async (): Promise<string> => (await fetch(`${replicas[0]?.url}/metrics`)).text(),

@@ -69,6 +69,7 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
       release: { ...unsigned, facilitator: address, signature },
       result: null,
       verdicts: [],
+      claimedBlock: 0,
       transactions,
     };
     payments.set(taskId, { ...payment, record });

@@ -16,6 +16,7 @@ import { type Trail, trailProblems } from "#protocol/settlement.ts";
 import { tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
 import { freePort } from "#scripts/network/freePort.ts";
 import { ownedProcess } from "#scripts/network/ownedProcess.ts";
+import { until } from "./chainControl.ts";
 import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
 import { newPayer } from "./newPayer.ts";
 import { stockAccount, stockClient } from "./stockClient.ts";
@@ -50,6 +51,13 @@ describe("x402's own clients pay for an inference", function () {
     return trail;
   };
 
+  /** Until the capture is recorded, what a payment could have cost counts against the cap. */
+  const nothingOwed = () =>
+    until(async () => {
+      const metrics = await (await fetch(`${journey.local.network.facilitators[0]?.url}/metrics`)).text();
+      return !/^opg_exposure_outstanding_atomic\{.*\} [1-9]/m.test(metrics);
+    });
+
   before(async () => {
     journey = await startJourney({
       daemons: leastDaemons,
@@ -77,6 +85,7 @@ describe("x402's own clients pay for an inference", function () {
 
   it("@x402/axios, unmodified", async () => {
     const { network } = journey.local;
+    await nothingOwed();
     const before = await journey.opg.balanceOf(payer.address);
     const schemes = [{ network: caip2(network), client: new UptoEvmScheme(stockAccount(payer)) }];
     const api = wrapAxiosWithPaymentFromConfig(axios.create(), { schemes });
@@ -96,6 +105,7 @@ describe("x402's own clients pay for an inference", function () {
 
   it("above the exposure cap have their money locked first", async () => {
     const pay = wrapFetchWithPayment(fetch, stockClient(journey.local.network, payer));
+    await nothingOwed();
     const answers = await Promise.all([pay(url, init), pay(url, init)]);
     const ended = answers.map(async (answer) => {
       expect(answer.status).to.equal(200);

@@ -39,6 +39,8 @@ describe("merchants' payments in the facilitator's store", function () {
       scheme: "upto",
       payload: { signature: "0x12", permit2Authorization },
       merchant: null,
+      resource: null,
+      lapsesAt: permit2Authorization.deadline,
       permit: null,
       claimedBlock: 7,
     };
@@ -69,6 +71,7 @@ describe("merchants' payments in the facilitator's store", function () {
         ...claim,
         permit,
         state: "claimed",
+        repeated: false,
         identifier: "a".repeat(16),
         amount: null,
         answer: null,

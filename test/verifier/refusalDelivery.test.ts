@@ -37,7 +37,7 @@ describe("RefusalDelivery", () => {
     const { address } = fixture.wallets.facilitator;
     const task = knownTasks.get(result.taskId);
     if (!task) throw new Error("the refusal is about no task of this test");
-    const nothing = { release: null, verdicts: [], transactions: [] };
+    const nothing = { claimedBlock: 0, release: null, verdicts: [], transactions: [] };
     return {
       taskId: result.taskId,
       state: "released",

@@ -27,6 +27,8 @@ export interface ProxyPayment extends ProxyPayload {
 export interface MerchantPayment extends ProxyPayment {
   /** SHA-256 of the secret that it sent along (`Authorization`), and without which it is then not settled. */
   merchant: string | null;
+  /** URL of what is bought, where the payment names it. */
+  resource: string | null;
 }
 
 /** What this facilitator settles payments of merchants for. */

@@ -19,13 +19,12 @@ import type { StoredPayment } from "#store/facilitatorPayments.ts";
 const TAKEN = "pays for something already";
 /** A use that was not settled in that time counts as lost when the same payment comes again. */
 const LOST_AFTER_SECONDS = 4;
-/** A repetition waits at most so long for the first use. */
-const REPEAT_WAIT_SECONDS = 20;
-const POLL_SECONDS = 0.1;
+/** However long an authorization holds: what its merchant does not settle within a day is not owed any more. */
+const MAX_CLAIM_SECONDS = 86_400;
 
 /**
  * Checks a merchant's payment and claims it until its deadline: from then on nobody else is told that it is valid. Only with
- * its payment-identifier the same payment passes again, as long as it is not settled.
+ * its payment-identifier the same payment passes a second time, as long as it is not settled.
  *
  * @throws OpgError `chain_unavailable`
  */
@@ -50,7 +49,7 @@ export async function claimPayment(dependencies: Dependencies, payment: Merchant
   const outcome = await store.claimPayment(
     {
       ...{ digest, scheme, payload: { signature, permit2Authorization }, permit, claimedBlock: facts.block.number },
-      merchant: payment.merchant,
+      ...{ merchant: payment.merchant, resource: payment.resource, lapsesAt: lapseOf(payment, facts, clock()) },
     },
     {
       identifier: payment.identifier,
@@ -91,22 +90,24 @@ function capOf({ terms }: Dependencies, payment: MerchantPayment, { outstanding,
 
 /**
  * The same payment again: it has to say so by its identifier, and must not be on its way or settled. It waits for the first
- * use, which may still be served: a payer could otherwise have one payment served many times at once. Where no settlement
- * comes the first use was lost, and one repetition takes its place.
+ * use, which may still be served. Where no settlement comes, that one counts as lost and this one takes its place, once: a
+ * payer chooses identifiers alone, and could otherwise have one payment served as often as it likes.
  */
 async function checkRepeated({ store }: Dependencies, payment: MerchantPayment, digest: string): Promise<CheckResult> {
-  const endMs = Date.now() + REPEAT_WAIT_SECONDS * 1000;
-  while (isRepetition(payment, await store.findPayment(digest))) {
-    if (await store.recordRepetition(digest, LOST_AFTER_SECONDS)) return passed;
-    if (Date.now() > endMs) break;
-    await sleep(POLL_SECONDS * 1000);
-  }
-  return nonceTaken(payment, TAKEN);
+  if (!isRepetition(payment, await store.findPayment(digest))) return nonceTaken(payment, TAKEN);
+  await sleep(LOST_AFTER_SECONDS * 1000);
+  const isSecond = await store.recordRepetition(digest, LOST_AFTER_SECONDS);
+  return isSecond ? passed : nonceTaken(payment, TAKEN);
 }
 
-function isRepetition({ identifier, merchant }: MerchantPayment, known: StoredPayment | undefined): boolean {
-  const isKnown = known?.state === "claimed" && identifier !== null;
-  return isKnown && identifier === known.identifier && merchant === known.merchant;
+function isRepetition({ identifier, merchant, resource }: MerchantPayment, known: StoredPayment | undefined): boolean {
+  if (known?.state !== "claimed" || known.repeated || identifier === null) return false;
+  return identifier === known.identifier && merchant === known.merchant && resource === known.resource;
+}
+
+function lapseOf({ permit2Authorization }: MerchantPayment, { block }: ProxyFacts, nowSeconds: number): bigint {
+  const latest = BigInt(Math.max(nowSeconds, block.timestamp) + MAX_CLAIM_SECONDS);
+  return permit2Authorization.deadline < latest ? permit2Authorization.deadline : latest;
 }
 
 function checkOutcome(

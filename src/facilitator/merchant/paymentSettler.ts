@@ -1,7 +1,7 @@
 import type { Call } from "#chain/call.ts";
 import { readPaymentFacts } from "#chain/chainFacts.ts";
 import { FacilitatorEntryAdapter } from "#chain/facilitatorEntry.ts";
-import { findProxyTransfer } from "#chain/proxyTransfers.ts";
+import { findProxyTransfers } from "#chain/proxyTransfers.ts";
 import { CallReverted } from "#chain/submitCall.ts";
 import { populateProxySettle } from "#chain/x402Proxy.ts";
 import type { Dependencies } from "#facilitator/dependencies.ts";
@@ -115,16 +115,17 @@ async function conclude(
   { digest, scheme, payload, claimedBlock }: StoredPayment,
   amount: bigint,
   revert: string | undefined,
-) {
+): Promise<{ answer: PaymentAnswer; loss?: Loss }> {
   const { signature, permit2Authorization: authorization } = payload;
   const { from: payer, nonce, permitted } = authorization;
   const question = { token: permitted.token, payer, nonce, digest, signature };
   const facts = await readPaymentFacts(provider, question);
-  if (facts.nonceUsed) {
-    const hash = await findProxyTransfer(provider, { scheme, authorization, amount, fromBlock: claimedBlock });
-    if (hash !== undefined) return { answer: paid(hash, amount) };
-  }
-  return whyUnpaid({ scheme, payload }, amount, facts, revert);
+  if (!facts.nonceUsed) return whyUnpaid({ scheme, payload }, amount, facts, revert);
+  const found = await findProxyTransfers(provider, { scheme, authorization, amount, fromBlock: claimedBlock });
+  if (found.settlement !== undefined) return { answer: paid(found.settlement, amount) };
+  const { answer, loss } = whyUnpaid({ scheme, payload }, amount, facts, revert);
+  // The merchant may have been paid by a contract in between: not recognised, but nobody's fault.
+  return loss && !found.isPaidSomehow ? { answer, loss } : { answer };
 }
 
 function paid(transaction: string, amount: bigint): PaymentAnswer {

@@ -29,7 +29,7 @@ export function readMerchantPayment(
   const checked = checkProxyEnvelope(envelope, terms);
   if (!checked.ok) return checked;
   const scheme = proxySchemeOf(envelope) ?? "exact";
-  const { payload, extensions } = body.paymentPayload;
+  const { payload, extensions, resource } = body.paymentPayload;
   if (typeof payload === "object" && payload !== null && !("permit2Authorization" in payload)) {
     const words = `Payments of scheme "${scheme}" are settled by way of Permit2 here; sign a permit2Authorization.`;
     return refused("unsupported_payload_type", words);
@@ -39,6 +39,7 @@ export function readMerchantPayment(
     ...readPart("paymentPayload.payload", proxyPayloadJson[scheme], payload),
     requirements: readPart("paymentRequirements", requirementsJson, body.paymentRequirements),
     merchant: authorization === undefined ? null : createHash("sha256").update(authorization).digest("hex"),
+    resource: resource?.url ?? null,
     permit: allowancePermitIn(extensions),
     identifier: paymentIdentifierIn(extensions) ?? null,
   };

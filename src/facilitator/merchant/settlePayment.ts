@@ -44,6 +44,11 @@ export async function settlePayment(
   if (!stored) throw new Error("a claimed payment is stored");
   const refusal = checkAsked(payment, stored);
   if (refusal) return refusal;
+  // Whoever holds the payment can say that nothing is due; only its merchant can give up its claim by that.
+  if (amount === 0n && stored.state === "claimed" && stored.merchant === null) {
+    await store.recordNothingOwed(digest);
+    return { success: true, transaction: "", amount: "0" };
+  }
   if (
     stored.state === "claimed" &&
     !(await store.recordSettling(digest, amount)) &&
@@ -52,7 +57,10 @@ export async function settlePayment(
     const { deadline } = payment.permit2Authorization;
     return refused("permit2_deadline_expired", `The authorization ended at ${deadline}; settle earlier.`, { deadline });
   }
-  return whenKnown(dependencies, digest, settler.settle(digest));
+  const answer = await whenKnown(dependencies, digest, settler.settle(digest));
+  if (!answer.success || answer.amount === amount.toString()) return answer;
+  const words = `The payment was settled for ${answer.amount} atomic units by an earlier call, not for ${amount}.`;
+  return refused("permit2_amount_mismatch", words, { have: answer.amount, need: amount });
 }
 
 /** The same `/settle` at the same time, here or at another replica, may have been first. */

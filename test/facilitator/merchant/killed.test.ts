@@ -10,6 +10,7 @@ import { merchantAt, type MerchantNetwork, startMerchantNetwork } from "./mercha
 const deathsWhileSettling = [
   "claimPayment",
   "recordRepetition",
+  "recordNothingOwed",
   "recordSettling",
   "recordTransaction",
   "recordInclusion",
@@ -53,6 +54,7 @@ describe("kill -9 right after a durable write of a merchant's payment", function
       const first = await server
         .verify(body)
         .then(() => (write === "recordRepetition" ? server.verify(body) : undefined))
+        .then(() => (write === "recordNothingOwed" ? server.settle(body, 0n) : undefined))
         .then(() => server.settle(body, 400n))
         .catch((error: unknown) => error);
       await dying.ended;

@@ -55,7 +55,13 @@ describe("POST /verify", function () {
     const body = await net.pay(payer, { identifier });
     const first = await server.verify(body);
     expect(first.isValid).to.equal(true);
+    const elsewhere = {
+      ...body.paymentPayload,
+      resource: { url: "http://merchant/other", description: "", mimeType: "" },
+    };
+    expect(await reasonOf({ ...body, paymentPayload: elsewhere })).to.equal("permit2_invalid_nonce");
     expect(await server.verify(body)).to.deep.equal(first);
+    expect(await reasonOf(body), "a third time").to.equal("permit2_invalid_nonce");
     expect(await reasonOf(await net.pay(payer, { identifier }))).to.equal("payment_identifier_conflict");
     const somebodyElse = await net.makePayer(1000n);
     expect((await server.verify(await net.pay(somebodyElse, { identifier }))).isValid).to.equal(true);
