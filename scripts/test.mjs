@@ -1,4 +1,4 @@
-// `npm test`: the Solidity and TypeScript tests and, beside them, the journeys, which mostly wait for blocks; or the files
+// `npm test`: the Solidity and TypeScript tests, those of the facilitator and the journeys side by side; or the files
 // named. While nothing is printed for long it says that it goes on, and it closes with one line of counts.
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -26,14 +26,20 @@ const skipped = count("skipped") > 0 ? `, ${count("skipped")} skipped` : "";
 process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${skipped}\n`);
 process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
 
-/** Hardhat's arguments for two processes side by side. Both start from the contracts that are built already. */
+/**
+ * Hardhat's arguments for three processes side by side; all start from the contracts that are built already. Those that run
+ * daemons on a chain of their own, the facilitator's tests and the journeys, mostly wait for blocks.
+ */
 function allTests() {
   const files = globSync("test/**/*.test.ts", { cwd: root }).sort();
-  const isJourney = (file) => file.startsWith(join("test", "integration"));
+  const within = (...folders) =>
+    files.filter((file) => folders.some((folder) => file.startsWith(join("test", folder))));
+  const [journeys, onChains] = [within("integration"), within("facilitator", "badInput")];
   const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
   return [
-    ["test", ...solidity, ...files.filter((file) => !isJourney(file))],
-    ["test", "mocha", "--no-compile", ...files.filter(isJourney)],
+    ["test", ...solidity, ...files.filter((file) => !journeys.includes(file) && !onChains.includes(file))],
+    ["test", "mocha", "--no-compile", ...onChains],
+    ["test", "mocha", "--no-compile", ...journeys],
   ];
 }
 

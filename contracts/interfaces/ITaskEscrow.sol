@@ -92,6 +92,8 @@ interface ITaskEscrow {
     error ChargeAboveMaximum(uint256 charge, uint256 maxAmount);
     error OnlySettlement(address caller);
     error NothingToWithdraw(address account);
+    /// @dev A capture without a charge, of a task whose payment was used.
+    error NonceUsed(address payer, uint256 nonce);
     /// @dev A payer with code could take back what it signed; its task must be opened before it is run.
     error PayerHasCode(address payer);
     error EntryExists(address facilitator, address entry);

@@ -124,7 +124,7 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         _checkCapturable(task, amount);
 
         // Permit2's nonce makes every other capture the only one; one without a charge does not use the nonce up.
-        if (amount == 0) _close(_locks[taskId]);
+        if (amount == 0) _closeUncharged(taskId, task);
         earnings[payout] += nodeAmount;
         emit TaskCharged(taskId, task.payer, payout, amount, nodeAmount, 0);
         if (amount == 0) return;
@@ -221,6 +221,13 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         emit TaskCharged(taskId, task.payer, payout, amount, nodeAmount, rest);
         // A payer whom the token refuses to pay must not keep the node from its pay: the rest then waits for them here.
         if (rest != 0 && !IERC20(TOKEN).trySafeTransfer(task.payer, rest)) _earn(task.payer, rest);
+    }
+
+    /// @dev Not for a task that was captured before: that has left nothing here but a used nonce.
+    function _closeUncharged(bytes32 taskId, Task calldata task) private {
+        uint256 word = ISignatureTransfer(PERMIT2).nonceBitmap(task.payer, task.nonce >> 8);
+        if ((word >> (task.nonce & 255)) & 1 != 0) revert NonceUsed(task.payer, task.nonce);
+        _close(_locks[taskId]);
     }
 
     /// @dev Takes `amount` of what the payer signed with the task as the witness.

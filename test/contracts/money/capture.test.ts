@@ -57,6 +57,17 @@ for (const way of ["witness", "upto"] as const) {
       expect((await settlement.pools(1)).settledTasks).to.equal(1n);
     });
 
+    it("cannot be captured again for nothing once it was charged", async () => {
+      const { taskEscrow, settlement, makeTask, paymentBy, capture } = await loadMoney();
+      const task = await makeTask({ maxAmount: 1_000n });
+      const payment = await paymentBy[way](task);
+      await capture(task, payment, { payout, amount: 400n });
+      await expect(capture(task, payment, { payout, amount: 0n }))
+        .to.be.revertedWithCustomError(taskEscrow, "NonceUsed")
+        .withArgs(task.payer, task.nonce);
+      expect((await settlement.pools(1)).settledTasks).to.equal(1n);
+    });
+
     it("makes no token call for a charge of nothing, and closes the task", async () => {
       const { taskEscrow, settlement, opg, makeTask, signPayment, paymentBy, capture } = await loadMoney();
       const task = await makeTask();
