@@ -54,6 +54,8 @@ describe(`bad input to the gateway, before real nodes and verifiers (OPG_FUZZ_SE
   let payer: Wallet;
   let body: string;
   const agent = new Agent({ connect: { rejectUnauthorized: false } });
+  /** What cannot even be read ends its connection, which no other call must be on. */
+  const oneCallEach = new Agent({ pipelining: 0 });
 
   /** What would be different if anything had been run or paid. */
   const counts = async () => {
@@ -65,12 +67,13 @@ describe(`bad input to the gateway, before real nodes and verifiers (OPG_FUZZ_SE
     };
   };
   const send = async (content: string | Uint8Array, headers: Record<string, string> = {}): Promise<Answer> => {
-    const response = await fetch(`${journey.local.network.gateway}/v1/infer`, {
+    const response = await request(`${journey.local.network.gateway}/v1/infer`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
       body: content,
+      dispatcher: oneCallEach,
     });
-    return { status: response.status, text: await response.text() };
+    return { status: response.statusCode, text: await response.body.text() };
   };
   const pay = (header: string): Promise<Answer> => send(body, { "payment-signature": header });
   /** How a payment is refused. @returns the code, or nothing for a header that is too large to be read */
