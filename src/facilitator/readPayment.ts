@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { OpgError } from "#protocol/errors.ts";
 import { allowancePermitIn } from "#protocol/gasSponsoring.ts";
 import { claimedRequirementsJson, paymentDigestOf, taskPayloadJson } from "#protocol/payment.ts";
 import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
@@ -7,6 +6,7 @@ import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts"
 import { taskJson } from "#protocol/task.ts";
 import type { PaymentEnvelope } from "./checks/checkEnvelope.ts";
 import type { TaskPayment } from "./checks/payment.ts";
+import { readPart } from "./readPart.ts";
 
 const named = z.looseObject({ scheme: z.string().max(100), network: z.string().max(100) });
 
@@ -61,12 +61,4 @@ export function readPayment({ paymentPayload, paymentRequirements, task }: Payme
     task: readPart("task", taskJson, task),
     proxy: { ...read, ...claimed, scheme: "upto", requirements },
   };
-}
-
-function readPart<Schema extends z.ZodType>(name: string, schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = [name, ...(issue?.path ?? [])].join(".");
-  throw new OpgError("invalid_body", `"${field}" is wrong: ${issue?.message ?? "unreadable"}.`, { field });
 }

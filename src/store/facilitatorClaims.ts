@@ -12,7 +12,7 @@ export interface NonceClaim {
   amount: bigint;
   /** Whether the amount is owed without a lock until the claim ends. */
   exposed: boolean;
-  /** Whether we submit the payer's EIP-2612 permit for it; one at a time per payer. */
+  /** Whether we submit the payer's EIP-2612 permit for it; one at a time per payer and token, which counts its permits. */
   sponsored: boolean;
   /** x402's payment-identifier: one claim of the payer's has it. */
   identifier: string | null;
@@ -33,7 +33,7 @@ export type NonceOutcome =
   | { outcome: "claimed" }
   /** Nonce or identifier belong to this holder, which may be the same. */
   | { outcome: "held"; by: "nonce" | "identifier"; holder: string; identifier: string | null }
-  /** Another permit of this payer's is on its way. */
+  /** Another permit of this payer's for this token is on its way. */
   | { outcome: "sponsoring" }
   /** Above `cap`, or the payer has left a loss before. */
   | ({ outcome: "overexposed" } & Exposure)
@@ -67,7 +67,7 @@ export async function claimNonce(trx: Trx, claim: NonceClaim): Promise<NonceOutc
   await sql`select pg_advisory_xact_lock(hashtextextended(${`payer ${payer}`}, 0))`.execute(trx);
   const held = await holding(trx, payer, nonce, identifier);
   if (held) return held;
-  if (row.sponsored && (await isSponsoring(trx, payer))) return { outcome: "sponsoring" };
+  if (row.sponsored && (await isSponsoring(trx, payer, token))) return { outcome: "sponsoring" };
   const exposure = await exposureOf(trx, payer, token);
   const owed = exposure.outstanding + amount;
   if (funds !== undefined && owed > funds) return { outcome: "uncovered", ...exposure };
@@ -143,8 +143,9 @@ async function holding(
   return byIdentifier && { outcome: "held", by: "identifier", ...byIdentifier };
 }
 
-async function isSponsoring(trx: Trx, payer: string): Promise<boolean> {
-  const sponsored = trx.selectFrom("claims").select("holder").where("payer", "=", payer).where("sponsored", "=", true);
+async function isSponsoring(trx: Trx, payer: string, token: string): Promise<boolean> {
+  const ofPayer = trx.selectFrom("claims").select("holder").where("payer", "=", payer).where("token", "=", token);
+  const sponsored = ofPayer.where("sponsored", "=", true);
   return (await sponsored.executeTakeFirst()) !== undefined;
 }
 

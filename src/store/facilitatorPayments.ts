@@ -67,8 +67,6 @@ export interface FacilitatorPayments {
    * @returns whether it is this caller who may serve it
    */
   recordRepetition(digest: string, afterSeconds: number): Promise<boolean>;
-  /** Durable write: nothing is owed under a claimed payment for now; it can still be settled, and nothing else be bought. */
-  recordNothingOwed(digest: string): Promise<void>;
   /**
    * Durable write: the merchant settles `amount` (atomic units), which has to be brought to its end from now on.
    *
@@ -94,7 +92,6 @@ export interface FacilitatorPayments {
 export const paymentWrites = [
   "claimPayment",
   "recordRepetition",
-  "recordNothingOwed",
   "recordSettling",
   "recordPaymentEnd",
   "recordLapse",
@@ -126,7 +123,6 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
         .executeTakeFirst();
       return repeated.numUpdatedRows === 1n;
     },
-    recordNothingOwed: (digest) => db.transaction().execute((trx) => releaseNonce(trx, digest, "keep")),
     recordSettling: (digest, amount) => advance(db, digest, "settling", { amount }),
     recordPaymentEnd: (digest, answer, endedAt, loss) =>
       db.transaction().execute((trx) => end(trx, digest, answer, endedAt, loss)),

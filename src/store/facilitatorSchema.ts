@@ -4,6 +4,7 @@ import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
+import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
@@ -100,6 +101,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "001_tasks_and_outbox": tasksAndOutbox,
   "002_claims": claimsMigration,
   "003_payments": paymentsMigration,
+  "004_sponsored_per_token": sponsoredPerTokenMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

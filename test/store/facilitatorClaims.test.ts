@@ -134,11 +134,12 @@ describe("claims of nonces", function () {
     });
   });
 
-  it("sponsor one permit of a payer at a time", async () => {
+  it("sponsor one permit of a payer at a time for each token", async () => {
     const payer = somebody();
     const outcomes = await many((index) => outcomeOf(payer, BigInt(index), { sponsored: true }));
     expect(outcomes.filter((outcome) => outcome === "claimed")).to.have.length(1);
     expect(outcomes.filter((outcome) => outcome === "sponsoring")).to.have.length(49);
+    expect(await outcomeOf(payer, 61n, { sponsored: true, token: somebody() })).to.equal("claimed");
     await release(payer, BigInt(outcomes.indexOf("claimed")));
     expect(await outcomeOf(payer, 60n, { sponsored: true })).to.equal("claimed");
   });

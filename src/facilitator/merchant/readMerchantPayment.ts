@@ -3,8 +3,8 @@ import { z } from "zod";
 import { type Refusal, refused } from "#facilitator/checks/check.ts";
 import { checkProxyEnvelope, proxySchemeOf } from "#facilitator/checks/checkProxyEnvelope.ts";
 import type { MerchantPayment, ProxyTerms } from "#facilitator/checks/proxyPayment.ts";
+import { readPart } from "#facilitator/readPart.ts";
 import { envelopeOf, type PaymentBody } from "#facilitator/readPayment.ts";
-import { OpgError } from "#protocol/errors.ts";
 import { allowancePermitIn } from "#protocol/gasSponsoring.ts";
 import { address, uint } from "#protocol/hex.ts";
 import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
@@ -48,12 +48,4 @@ export function readMerchantPayment(
 /** Who pays, as far as it can be read. */
 export function payerIn({ paymentPayload }: PaymentBody): string | undefined {
   return payerJson.safeParse(paymentPayload.payload).data?.permit2Authorization.from;
-}
-
-function readPart<Schema extends z.ZodType>(name: string, schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = [name, ...(issue?.path ?? [])].join(".");
-  throw new OpgError("invalid_body", `"${field}" is wrong: ${issue?.message ?? "unreadable"}.`, { field });
 }

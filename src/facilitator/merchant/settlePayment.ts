@@ -44,9 +44,9 @@ export async function settlePayment(
   if (!stored) throw new Error("a claimed payment is stored");
   const refusal = checkAsked(payment, stored);
   if (refusal) return refusal;
-  // Whoever holds the payment can say that nothing is due; only its merchant can give up its claim by that.
+  // The payer, too, could say that nothing is due. Only who is known as the merchant gives up the claim by that, else what
+  // the payer holds could be promised again while the merchant still serves.
   if (amount === 0n && stored.state === "claimed" && stored.merchant === null) {
-    await store.recordNothingOwed(digest);
     return { success: true, transaction: "", amount: "0" };
   }
   if (

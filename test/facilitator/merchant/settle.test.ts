@@ -126,11 +126,22 @@ describe("POST /settle", function () {
 
   it("takes nothing for a charge of 0, and keeps the authorization from being used again", async () => {
     const payer = await net.makePayer(1000n);
+    const body = await net.pay(payer);
+    const owner = merchantAt(facilitator.url, "a secret of the merchant's own");
+    expect((await owner.verify(body)).isValid).to.equal(true);
+    expect(await owner.settle(body, 0n)).to.deep.include({ success: true, transaction: "", amount: "0" });
+    expect((await owner.verify(body)).invalidReason).to.equal("permit2_invalid_nonce");
+    expect((await server.verify(await net.pay(payer))).isValid).to.equal(true);
+    expect(await net.opg.balanceOf(payer.address)).to.equal(1000n);
+  });
+
+  it("lets nobody promise the same money twice by settling for 0 what a merchant still serves", async () => {
+    const payer = await net.makePayer(1000n);
     const body = await verified(await net.pay(payer));
     expect(await server.settle(body, 0n)).to.deep.include({ success: true, transaction: "", amount: "0" });
     expect((await server.verify(body)).invalidReason).to.equal("permit2_invalid_nonce");
-    expect((await server.verify(await net.pay(payer))).isValid).to.equal(true);
-    expect(await net.opg.balanceOf(payer.address)).to.equal(1000n);
+    expect((await server.verify(await net.pay(payer))).invalidReason).to.equal("permit2_insufficient_balance");
+    expect(await server.settle(body)).to.deep.include({ success: true, amount: "1000" });
   });
 
   it("refuses more than was authorized, and another amount or payee than was claimed (failure 11: pinned)", async () => {
@@ -223,7 +234,7 @@ describe("POST /settle", function () {
   });
 
   it("forgets what ended and can be used no more", async () => {
-    const payer = await net.makePayer(2000n);
+    const payer = await net.makePayer(3000n);
     const [settled, free] = [await net.pay(payer), await net.pay(payer)];
     await server.settle(settled);
     await server.settle(free, 0n);
