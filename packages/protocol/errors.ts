@@ -94,6 +94,7 @@ export const errorStatus = {
   blob_not_published: 403,
   // Ours, to be tried again.
   rate_limited: 429,
+  draining: 503,
   chain_unavailable: 503,
   facilitator_unavailable: 503,
   node_unavailable: 503,

@@ -1,5 +1,6 @@
 import { OpgError } from "#protocol/errors.ts";
 import type { Logger } from "#service/logger.ts";
+import { currentRequestId, requestIdHeader } from "#service/requestId.ts";
 import type { Blobs } from "./blobs.ts";
 import { digest as digestOf, isDigest } from "./digest.ts";
 import type { FolderBlobs } from "./folderBlobs.ts";
@@ -64,8 +65,10 @@ export class RemoteBlobs implements Blobs {
   async #download(digest: string): Promise<Uint8Array> {
     const { hub, timeoutSeconds } = this.#options;
     const url = new URL(`${hub.replace(/\/$/, "")}/blobs/${digest}`);
+    const requestId = currentRequestId();
+    const headers = requestId === undefined ? {} : { [requestIdHeader]: requestId };
     try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(timeoutSeconds * 1000) });
+      const response = await fetch(url, { headers, signal: AbortSignal.timeout(timeoutSeconds * 1000) });
       if (response.status === 404) {
         throw new OpgError("unknown_blob", "The hub has no blob of this digest; publish it there first.", {
           digest,

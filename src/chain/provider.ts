@@ -12,6 +12,9 @@ import { OpgError } from "#protocol/errors.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
+/** Told how a call went, its method and how long it took: `refused` by the endpoint or a contract, or without an answer. */
+export type RpcObserver = (method: string, outcome: "answered" | "refused" | "failed", seconds: number) => void;
+
 /** How chains put it that a call was run, and failed without giving data. */
 const executionFailed = /revert|evm error|vm exception|execution|out ?of ?gas|gas required|opcode|stack|jump/i;
 
@@ -20,23 +23,40 @@ const executionFailed = /revert|evm error|vm exception|execution|out ?of ?gas|ga
  * chain that does not answer is OpgError `chain_unavailable`: ours to try again, never the payer's fault.
  */
 export class ChainProvider extends JsonRpcProvider {
+  readonly #observe: RpcObserver | undefined;
+
   /**
    * @param rpcUrl - http(s) URL; it may hold an access key, so errors do not repeat it
    * @param chainId - the chain expected there; {@link connectChain} checks it
+   * @param observe - told of every call
    */
-  constructor(rpcUrl: string, chainId: number) {
+  constructor(rpcUrl: string, chainId: number, observe?: RpcObserver) {
     const request = new FetchRequest(rpcUrl);
     request.timeout = REQUEST_TIMEOUT_MS;
     request.setThrottleParams({ maxAttempts: 3 });
     const network = Network.from(chainId);
     super(request, network, { staticNetwork: network, batchMaxCount: 1, cacheTimeout: -1, pollingInterval: 500 });
+    this.#observe = observe;
   }
 
   override async _send(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
+    const beganMs = performance.now();
     try {
-      return await super._send(payload);
+      const results = await super._send(payload);
+      this.#tell(payload, results, beganMs);
+      return results;
     } catch (cause) {
+      this.#tell(payload, undefined, beganMs);
       throw unavailable(cause);
+    }
+  }
+
+  #tell(payload: JsonRpcPayload | JsonRpcPayload[], results: JsonRpcResult[] | undefined, beganMs: number): void {
+    const seconds = (performance.now() - beganMs) / 1000;
+    const refused = new Set(results?.filter((result) => "error" in result).map(({ id }) => id));
+    for (const { id, method } of [payload].flat()) {
+      const outcome = refused.has(id) ? "refused" : "answered";
+      this.#observe?.(method, results === undefined ? "failed" : outcome, seconds);
     }
   }
 
@@ -53,10 +73,11 @@ export class ChainProvider extends JsonRpcProvider {
 /**
  * Opens a chain and makes sure that it is the right one.
  *
+ * @param observe - told of every call
  * @throws OpgError `chain_unavailable` when nothing answers, `configuration` when another chain does
  */
-export async function connectChain(rpcUrl: string, chainId: number): Promise<ChainProvider> {
-  const provider = new ChainProvider(rpcUrl, chainId);
+export async function connectChain(rpcUrl: string, chainId: number, observe?: RpcObserver): Promise<ChainProvider> {
+  const provider = new ChainProvider(rpcUrl, chainId, observe);
   const actual = Number(await provider.send("eth_chainId", []));
   if (actual === chainId) return provider;
   provider.destroy();

@@ -3,7 +3,6 @@ import { OpgError } from "#protocol/errors.ts";
 import { bytes32 } from "#protocol/hex.ts";
 import { certificateJson, refusalJson } from "#protocol/messages.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
-import { serveMetrics } from "#service/metrics.ts";
 import { acceptCertificate } from "./acceptCertificate.ts";
 import { acceptPayment } from "./acceptPayment.ts";
 import { acceptRefusal } from "./acceptRefusal.ts";
@@ -12,6 +11,7 @@ import { requirePassed } from "./checks/check.ts";
 import { checkEnvelope } from "./checks/checkEnvelope.ts";
 import type { TaskPayment } from "./checks/payment.ts";
 import type { ActingDependencies } from "./dependencies.ts";
+import { addBacklogMetrics } from "./backlogMetrics.ts";
 import { addExposureMetrics } from "./exposureMetrics.ts";
 import { joinCalls } from "./joinCalls.ts";
 import { envelopeOf, paymentBodyJson, readPayment } from "./readPayment.ts";
@@ -22,9 +22,10 @@ const MAX_BODY_BYTES = 256 * 1024;
 
 /** The facilitator's routes, as `messages.ts` lists them. */
 export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
-  const { terms, store, logger } = dependencies;
-  const app = createApp(logger, MAX_BODY_BYTES);
-  addExposureMetrics(serveMetrics(app), store, terms.exposureCap);
+  const { terms, store, operations, logger } = dependencies;
+  const app = createApp(logger, MAX_BODY_BYTES, operations);
+  addExposureMetrics(operations.registry, store, terms.exposureCap);
+  addBacklogMetrics(operations.registry, store);
   const accept = joinCalls(sameness, (payment: TaskPayment) => acceptPayment(dependencies, payment));
 
   app.get("/info", (context) => context.json({ facilitator: terms.facilitator }));

@@ -5,6 +5,7 @@ import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import type { Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
+import type { Operations } from "#service/operations.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
 import type { PaymentSettler } from "./merchant/paymentSettler.ts";
@@ -24,6 +25,7 @@ export interface Dependencies {
   wallet: Wallet;
   store: FacilitatorStore;
   outbox: Outbox;
+  operations: Operations;
   clock: Clock;
   logger: Logger;
 }

@@ -7,12 +7,23 @@ import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { caip2, type Network } from "#protocol/network.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
-import { atomicUnits, daemonVariables, privateKey, readConfig, retentionSeconds } from "#service/config.ts";
+import { addSignerMetrics, observeRpc, watchChain } from "#service/chainMetrics.ts";
+import {
+  atomicUnits,
+  daemonVariables,
+  drainSeconds,
+  limitVariables,
+  privateKey,
+  readConfig,
+  retentionSeconds,
+} from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger, type Logger } from "#service/logger.ts";
+import { daemonOperations, type Operations } from "#service/operations.ts";
 import { repeat, type Repeated } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
+import { watchDatabase } from "#service/watchDatabase.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { createFacilitatorApp } from "./app.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
@@ -29,11 +40,10 @@ const FINISH_EVERY_SECONDS = 2;
 /** 10 OPG. */
 const DEFAULT_EXPOSURE_CAP = 10n * 10n ** 18n;
 const FORGET_EVERY_SECONDS = 600;
-/** Running requests get this long to end; what they began is taken up at the next start. */
-const DRAIN_SECONDS = 5;
 
 const variables = {
   ...daemonVariables,
+  ...limitVariables,
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgresql:// URL"),
   /** Signs releases, and pays the gas of the facilitator's transactions. */
   OPG_FACILITATOR_KEY: privateKey,
@@ -41,6 +51,8 @@ const variables = {
   OPG_EXPOSURE_CAP: atomicUnits.default(DEFAULT_EXPOSURE_CAP),
   /** Ended tasks and payments are forgotten so long after their authorizations are over. */
   OPG_RETENTION_SECONDS: retentionSeconds,
+  /** What requests that are cut off began is taken up at the next start. */
+  OPG_DRAIN_SECONDS: drainSeconds.default(5),
 };
 
 /** What a test may put in place of the real thing. */
@@ -62,11 +74,16 @@ export async function startFacilitator(
   const wallet = config.OPG_FACILITATOR_KEY;
   const logger = createLogger("facilitator", config.OPG_LOG_LEVEL);
   const network = await loadNetwork(config.OPG_NETWORK);
-  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
+  const operations = daemonOperations(logger, config);
+  const observe = observeRpc(operations.registry);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observe);
   const escrow = new TaskEscrowAdapter(network.contracts.taskEscrow, provider);
   await requireRegistered(escrow, wallet.address);
   const store = await openStore(config.DATABASE_URL, logger);
-  const foundations = { network, provider, escrow, wallet, store, clock, logger };
+  watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
+  watchDatabase(operations, store.observed);
+  addSignerMetrics(operations.registry, provider, [wallet.address]);
+  const foundations = { network, provider, escrow, wallet, store, operations, clock, logger };
   const dependencies = connect(foundations, config.OPG_EXPOSURE_CAP);
 
   await dependencies.outbox.start();
@@ -79,7 +96,8 @@ export async function startFacilitator(
     url: server.url,
     logger,
     stop: async () => {
-      await server.close(DRAIN_SECONDS);
+      operations.readiness.drain();
+      await server.close(config.OPG_DRAIN_SECONDS);
       await Promise.all(duties.map((duty) => duty.stop()));
       await dependencies.outbox.stop();
       await store.close();
@@ -104,6 +122,7 @@ interface Foundations {
   escrow: TaskEscrowAdapter;
   wallet: Wallet;
   store: FacilitatorStore;
+  operations: Operations;
   clock: Clock;
   logger: Logger;
 }

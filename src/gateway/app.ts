@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import { cors } from "hono/cors";
 import { OpgError } from "#protocol/errors.ts";
 import { createApp } from "#service/httpApp.ts";
+import { requestIdHeader } from "#service/requestId.ts";
 import type { Gateway } from "./gateway.ts";
 import { addInferRoute } from "./inferRoute.ts";
 import { addModelsRoutes } from "./modelsRoutes.ts";
@@ -12,8 +13,10 @@ import { addTasksRoutes } from "./tasksRoutes.ts";
 const methods: Record<string, "GET" | "POST"> = {
   "/": "GET",
   "/health": "GET",
+  "/metrics": "GET",
   "/network.json": "GET",
   "/openapi.json": "GET",
+  "/ready": "GET",
   "/tasks/:taskId": "GET",
   "/v1/infer": "POST",
   "/v1/models": "GET",
@@ -23,16 +26,15 @@ const methods: Record<string, "GET" | "POST"> = {
 
 /** The gateway's public HTTP interface. */
 export function createGatewayApp(gateway: Gateway): Hono {
-  const app = createApp(gateway.logger, gateway.settings.maxBodyBytes);
-  app.use(
-    cors({
-      origin: "*",
-      allowMethods: ["GET", "POST"],
-      // x402's own clients send the last one with a payment, though it belongs into an answer.
-      allowHeaders: ["content-type", "payment-signature", "access-control-expose-headers"],
-      exposeHeaders: ["payment-required", "payment-response"],
-    }),
-  );
+  // Of a refusal a web page is to see the reason, too.
+  const fromAnyPage = cors({
+    origin: "*",
+    allowMethods: ["GET", "POST"],
+    // x402's own clients send the last one with a payment, though it belongs into an answer.
+    allowHeaders: ["content-type", "payment-signature", requestIdHeader, "access-control-expose-headers"],
+    exposeHeaders: ["payment-required", "payment-response", requestIdHeader, "retry-after"],
+  });
+  const app = createApp(gateway.logger, gateway.settings.maxBodyBytes, gateway.operations, fromAnyPage);
   const document = openApi(gateway.network.gateway);
   app.get("/openapi.json", (context) => context.json(document));
   app.get("/network.json", (context) => context.json(gateway.network));

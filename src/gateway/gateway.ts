@@ -1,6 +1,7 @@
 import type { Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
+import type { Operations } from "#service/operations.ts";
 import type { GatewayStore } from "#store/gatewayStore.ts";
 import type { ModelCatalog } from "./modelCatalog.ts";
 import type { NodeDirectory } from "./nodeDirectory.ts";
@@ -31,5 +32,6 @@ export interface Gateway {
   catalog: ModelCatalog;
   nodes: NodeDirectory;
   store: GatewayStore;
+  operations: Operations;
   trails: Trails;
 }

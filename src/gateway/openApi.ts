@@ -20,6 +20,11 @@ const paymentRequiredJson = z.object({
   message: z.string(),
 });
 
+const readinessJson = z.object({
+  status: z.enum(["ready", "not_ready", "draining"]),
+  missing: z.record(z.string(), z.string()),
+});
+
 /** What payments of both schemes have beside their own parts. */
 const paymentShape = {
   x402Version: z.literal(2),
@@ -41,21 +46,24 @@ const schemas = {
     z.object({ ...paymentShape, accepted: uptoRequirementsJson, payload: proxyPayloadJson.upto }),
   ]),
   PaymentRequired: paymentRequiredJson,
+  Readiness: readinessJson,
   Trail: trailJson,
 } as const;
 
 type SchemaName = keyof typeof schemas;
 
+const info = {
+  title: "OPG gateway",
+  version: "1",
+  description: "Single inferences, paid with one signature, checked by verifiers before the money is divided.",
+  license: { name: "MIT", identifier: "MIT" },
+};
+
 /** OpenAPI 3.1 document of the public routes. @param url - the gateway's public address */
 export function openApi(url: string) {
   return {
     openapi: "3.1.0",
-    info: {
-      title: "OPG gateway",
-      version: "1",
-      description: "Single inferences, paid with one signature, checked by verifiers before the money is divided.",
-      license: { name: "MIT", identifier: "MIT" },
-    },
+    info,
     servers: [{ url }],
     paths: {
       "/v1/models": { get: operation("listModels", "Models that can be run", "Models", ["hub_unavailable"]) },
@@ -74,6 +82,7 @@ export function openApi(url: string) {
       },
       "/network.json": { get: operation("getNetwork", "The network's contracts and parties", "Network", []) },
       "/health": { get: operation("getHealth", "Whether the gateway runs", "Health", []) },
+      "/ready": { get: readyOperation() },
       "/tasks/{taskId}": {
         get: {
           ...pageOperation("showTask", "The trail of a task, for people"),
@@ -160,6 +169,17 @@ function operation(operationId: string, summary: string, answer: SchemaName, cod
       ),
     },
   };
+}
+
+function readyOperation() {
+  const { operationId, summary, responses } = operation(
+    "getReadiness",
+    "Whether it can take requests",
+    "Readiness",
+    [],
+  );
+  const missing = json("It cannot: what is missing, or that it is about to end", ref("Readiness"));
+  return { operationId, summary, responses: { "200": responses["200"], "503": missing } };
 }
 
 function pageOperation(operationId: string, summary: string) {

@@ -3,6 +3,7 @@ import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
 import type { ReleasedTask } from "#protocol/messages.ts";
 import { requestDigest } from "#protocol/request.ts";
 import type { Task } from "#protocol/task.ts";
+import { countOutcomes, type OutcomeCounter } from "#service/countOutcomes.ts";
 import type { BegunPayment } from "#store/gatewayStore.ts";
 import { askNode } from "./askNode.ts";
 import { checkPayment } from "./checkPayment.ts";
@@ -35,9 +36,16 @@ export class PaidRequests {
   readonly #gateway: Gateway;
   readonly #requests = new JoinedRuns<InferAnswerJson | undefined>();
   readonly #tasks = new JoinedRuns<InferAnswerJson>();
+  readonly #countTask: OutcomeCounter;
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
+    const { registry } = gateway.operations;
+    this.#countTask = countOutcomes(
+      registry,
+      "opg_tasks_total",
+      "Released tasks that nodes were asked for, by outcome.",
+    );
   }
 
   /**
@@ -139,7 +147,7 @@ export class PaidRequests {
     serving?: ServingNode,
   ): Promise<InferAnswerJson> {
     const { task, taskId } = released;
-    return this.#tasks.join(taskId, async () => {
+    const ask = async (): Promise<InferAnswerJson> => {
       try {
         const node = serving?.address === task.node ? serving : await this.#findNode(task);
         const answer = await askNode(this.#gateway, node, released, { inputs, listing, salt: begun.salt });
@@ -148,7 +156,8 @@ export class PaidRequests {
       } catch (error) {
         throw failedTask(this.#gateway, released, error);
       }
-    });
+    };
+    return this.#tasks.join(taskId, () => this.#countTask(ask()));
   }
 
   async #findNode({ node, model }: Task): Promise<ServingNode> {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import type { z } from "zod";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
@@ -11,12 +12,16 @@ import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { Network } from "#protocol/network.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
+import { observeRpc, watchChain } from "#service/chainMetrics.ts";
 import { readConfig } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger, type Logger } from "#service/logger.ts";
+import { daemonOperations, type Operations } from "#service/operations.ts";
+import { addReadMetric } from "#service/readMetric.ts";
 import { repeat } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
+import { watchDatabase } from "#service/watchDatabase.ts";
 import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { createGatewayApp } from "./app.ts";
 import type { Gateway, GatewaySettings } from "./gateway.ts";
@@ -34,6 +39,7 @@ interface GatewayParts {
   logger: Logger;
   provider: ChainProvider;
   store: GatewayStore;
+  operations: Operations;
   token: Gateway["token"];
   /** Folder for cached models. */
   state: string;
@@ -55,26 +61,23 @@ export async function startGateway(
   if (network.facilitators.length === 0) {
     throw new OpgError("configuration", "The network names no facilitator; add one to facilitators in network.json.");
   }
-  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
-  const settings = {
-    taskSeconds: config.OPG_TASK_SECONDS,
-    executionSeconds: config.OPG_EXECUTION_SECONDS,
-    verdictSeconds: config.OPG_VERDICT_SECONDS,
-    releaseSeconds: config.OPG_RELEASE_SECONDS,
-    answerSeconds: config.OPG_ANSWER_SECONDS,
-    maxOutputBytes: config.OPG_MAX_OUTPUT_BYTES,
-    maxBodyBytes: config.OPG_MAX_BODY_BYTES,
-  };
+  const operations = daemonOperations(logger, config);
+  const observe = observeRpc(operations.registry);
+  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observe);
+  const settings = settingsOf(config);
   const token = await new OpgAdapter(network.contracts.opg, provider).domain();
   const store = await openGatewayStore(config.DATABASE_URL, logger);
-  const gateway = assemble(network, { settings, clock, logger, provider, store, token, state: config.OPG_STATE });
+  const parts = { settings, clock, logger, provider, store, operations, token, state: config.OPG_STATE };
+  const gateway = assemble(network, parts);
+  watch(gateway, provider, config.OPG_MAX_BLOCK_AGE_SECONDS);
   const pruning = repeat("forget answers", PRUNE_EVERY_SECONDS, () => pruneAnswers(gateway), logger);
   const server = await startHttpServer(createGatewayApp(gateway), { host: config.OPG_HOST, port: config.OPG_PORT });
   return {
     url: server.url,
     logger,
     stop: async () => {
-      await server.close(settings.executionSeconds + settings.verdictSeconds);
+      operations.readiness.drain();
+      await server.close(config.OPG_DRAIN_SECONDS ?? settings.executionSeconds + settings.verdictSeconds);
       await pruning.stop();
       await gateway.nodes.close();
       await store.close();
@@ -83,13 +86,36 @@ export async function startGateway(
   };
 }
 
+function settingsOf(config: z.output<z.ZodObject<typeof gatewayVariables>>): GatewaySettings {
+  return {
+    taskSeconds: config.OPG_TASK_SECONDS,
+    executionSeconds: config.OPG_EXECUTION_SECONDS,
+    verdictSeconds: config.OPG_VERDICT_SECONDS,
+    releaseSeconds: config.OPG_RELEASE_SECONDS,
+    answerSeconds: config.OPG_ANSWER_SECONDS,
+    maxOutputBytes: config.OPG_MAX_OUTPUT_BYTES,
+    maxBodyBytes: config.OPG_MAX_BODY_BYTES,
+  };
+}
+
+function watch(
+  { operations, store, nodes, clock }: Gateway,
+  provider: ChainProvider,
+  maxBlockAgeSeconds: number,
+): void {
+  watchChain(operations, { provider, clock, maxBlockAgeSeconds });
+  watchDatabase(operations, store.observed);
+  const serving = { name: "opg_serving_nodes", help: "Nodes that are active and answer." };
+  addReadMetric(operations.registry, serving, async () => [{ value: (await nodes.list()).length }]);
+}
+
 async function pruneAnswers({ store, clock, logger }: Gateway): Promise<void> {
   const payments = await store.prune(clock());
   if (payments > 0) logger.info({ payments }, "answers forgotten");
 }
 
 function assemble(network: Network, parts: GatewayParts): Gateway {
-  const { settings, clock, logger, provider, store, token, state } = parts;
+  const { settings, clock, logger, provider, store, operations, token, state } = parts;
   const { contracts, deploymentBlock } = network;
   const models = new ModelRegistryAdapter(contracts.modelRegistry, provider, deploymentBlock);
   const nodes = new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock);
@@ -105,6 +131,7 @@ function assemble(network: Network, parts: GatewayParts): Gateway {
     randomBytes,
     token,
     store,
+    operations,
     catalog: new ModelCatalog({ registry: models, blobs, logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger }),
     trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),

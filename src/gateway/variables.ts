@@ -1,12 +1,13 @@
 import { z } from "zod";
-import { daemonVariables } from "#service/config.ts";
+import { daemonVariables, drainSeconds, limitVariables, wholeNumber } from "#service/config.ts";
 
-const seconds = (fallback: number) => z.coerce.number().int().min(1).max(86_400).default(fallback);
-const bytes = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
+const seconds = (fallback: number) => wholeNumber(1, 86_400).default(fallback);
+const bytes = (fallback: number) => wholeNumber(1).default(fallback);
 
 /** The gateway's configuration. */
 export const gatewayVariables = {
   ...daemonVariables,
+  ...limitVariables,
   OPG_PORT: daemonVariables.OPG_PORT.default(8402),
   /** Folder for cached models. */
   OPG_STATE: z.string().min(1),
@@ -26,4 +27,6 @@ export const gatewayVariables = {
   OPG_MAX_OUTPUT_BYTES: bytes(16_384),
   /** Largest request body. */
   OPG_MAX_BODY_BYTES: bytes(8 * 1024 * 1024),
+  /** As long as a task may take at its node and verifiers, where left out. */
+  OPG_DRAIN_SECONDS: drainSeconds.optional(),
 };

@@ -1,9 +1,11 @@
 import type { Context, Hono } from "hono";
+import { Counter } from "prom-client";
 import { isDigest } from "#blobs/digest.ts";
 import type { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { bodyTooLarge, createApp } from "#service/httpApp.ts";
 import type { Logger } from "#service/logger.ts";
+import type { Operations } from "#service/operations.ts";
 import type { HubBlobs } from "./hubBlobs.ts";
 
 /** What the routes work with. */
@@ -11,16 +13,24 @@ export interface HubAppDependencies {
   blobs: HubBlobs;
   modelRegistry: Pick<ModelRegistryAdapter, "listVersions">;
   maxBlobBytes: number;
+  operations: Operations;
   logger: Logger;
 }
 
-/** Routes of the hub: `GET` and `PUT /blobs/{digest}`, `GET /health`. */
-export function createHubApp({ blobs, modelRegistry, maxBlobBytes, logger }: HubAppDependencies): Hono {
-  const app = createApp(logger);
+/** Routes of the hub: `GET` and `PUT /blobs/{digest}`. */
+export function createHubApp({ blobs, modelRegistry, maxBlobBytes, operations, logger }: HubAppDependencies): Hono {
+  const app = createApp(logger, undefined, operations);
+  const moved = new Counter({
+    name: "opg_blob_bytes_total",
+    help: "Bytes of blobs that were stored or asked for.",
+    labelNames: ["direction"],
+    registers: [operations.registry],
+  });
   app.get("/blobs/:digest", async (context) => {
     const digest = context.req.param("digest");
     const blob = isDigest(digest) ? await blobs.find(digest) : undefined;
     if (!blob) throw new OpgError("unknown_blob", "There is no blob of this digest; publish it first.", { digest });
+    moved.inc({ direction: "out" }, blob.bytes);
     return context.body(blob.stream(), 200, {
       "content-type": "application/octet-stream",
       "content-length": String(blob.bytes),
@@ -33,6 +43,7 @@ export function createHubApp({ blobs, modelRegistry, maxBlobBytes, logger }: Hub
     refuseLongBody(context, maxBlobBytes);
     await requirePublished(digest, modelRegistry);
     const bytes = await blobs.receive(digest, context.req.raw.body);
+    moved.inc({ direction: "in" }, bytes);
     logger.info({ digest, bytes }, "blob stored");
     return context.json({ digest, bytes }, 201);
   });

@@ -33,9 +33,15 @@ export interface AdmissionDutyDependencies {
 export class AdmissionDuty {
   readonly #dependencies: AdmissionDutyDependencies;
   #retrySeconds = FIRST_RETRY_SECONDS;
+  #leaseUntil = 0;
 
   constructor(dependencies: AdmissionDutyDependencies) {
     this.#dependencies = dependencies;
+  }
+
+  /** Until then the node was admitted when the duty last looked, in seconds since 1970; 0 for one never admitted. */
+  get leaseUntil(): number {
+    return this.#leaseUntil;
   }
 
   /** Does what is due. @returns seconds until something may be due again */
@@ -59,11 +65,13 @@ export class AdmissionDuty {
     const { node } = enclave.identity;
     const [registered, maxLeaseSeconds] = await Promise.all([nodeRegistry.node(node), nodeRegistry.maxLeaseSeconds()]);
     const marginSeconds = maxLeaseSeconds / 2;
+    this.#leaseUntil = registered.leaseUntil;
     if (registered.leaseUntil - clock() > marginSeconds) {
       await this.#announce(node);
       return registered.leaseUntil - clock() - marginSeconds;
     }
     const leaseUntil = await this.#admit(registered.sequence + 1, maxLeaseSeconds);
+    this.#leaseUntil = leaseUntil;
     logger.info({ node, leaseUntil, sequence: registered.sequence + 1 }, "admitted");
     await this.#announce(node);
     return Math.max(FIRST_RETRY_SECONDS, leaseUntil - clock() - marginSeconds);

@@ -6,7 +6,7 @@ import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
-import { connectChain } from "#chain/provider.ts";
+import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { createExecutor, type Executor } from "#execution/executor.ts";
@@ -15,22 +15,24 @@ import { address } from "#protocol/hex.ts";
 import type { NodeInfo } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
-import { daemonVariables, privateKey, readConfig } from "#service/config.ts";
+import { addSignerMetrics, observeRpc, watchChain } from "#service/chainMetrics.ts";
+import { daemonVariables, drainSeconds, privateKey, readConfig } from "#service/config.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger } from "#service/logger.ts";
+import { daemonOperations, type Operations } from "#service/operations.ts";
 import { repeat } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
 import { createEnclave } from "./enclave/createEnclave.ts";
 import type { Enclave } from "./enclave/enclave.ts";
 import { createNodeApp } from "./nodeApp.ts";
+import { addNodeMetrics } from "./nodeMetrics.ts";
 import { schedule } from "./schedule.ts";
 import { RunnableModels } from "./runnableModels.ts";
 import { TaskDuty } from "./taskDuty.ts";
 import { VerifierQuorums } from "./verifierQuorums.ts";
 
 const MODEL_POLL_SECONDS = 2;
-const DRAIN_SECONDS = 10;
 
 const nodeVariables = {
   ...daemonVariables,
@@ -44,6 +46,7 @@ const nodeVariables = {
   OPG_PUBLIC_URL: z.url().max(256).optional(),
   /** Signs evidence in place of a platform. */
   OPG_DEVELOPMENT_ROOT_KEY: privateKey,
+  OPG_DRAIN_SECONDS: drainSeconds.default(10),
 };
 
 type NodeConfig = z.output<z.ZodObject<typeof nodeVariables>>;
@@ -66,32 +69,55 @@ export async function startNode(
   const config = readConfig(nodeVariables, environment);
   const network = await loadNetwork(config.OPG_NETWORK);
   const logger = createLogger("node", config.OPG_LOG_LEVEL);
-  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
+  const operations = daemonOperations(logger);
+  const provider = await openChain(config, network, operations);
   const ownExecutor = executor ?? (await createExecutor());
   const enclave = await startEnclave(config, network, ownExecutor, clock);
   const contracts = contractsOf(network, provider);
   const blobs = new RemoteBlobs({ hub: network.hub }, { folder: new FolderBlobs(config.OPG_STATE), logger });
   const models = new RunnableModels({ modelRegistry: contracts.modelRegistry, blobs, clock, logger });
   const quorums = new VerifierQuorums(contracts.verifierSet);
-  const tasks = new TaskDuty({ network, enclave, models, quorums, taskEscrow: contracts.taskEscrow, clock, logger });
+  const shared = { network, enclave, operations, clock, logger };
+  const tasks = new TaskDuty({ ...shared, models, quorums, taskEscrow: contracts.taskEscrow });
   const operator = config.OPG_OPERATOR_KEY;
   const info = () => infoOf(enclave, models, operator.address, payoutOf(config));
-  const app = createNodeApp({ tasks, info, logger });
-  const server = await enclave.listen(app, { host: config.OPG_HOST, port: config.OPG_PORT });
+  const where = { host: config.OPG_HOST, port: config.OPG_PORT };
+  const server = await enclave.listen(createNodeApp({ tasks, info, operations, logger }), where);
   const url = config.OPG_PUBLIC_URL ?? server.url;
-  const admission = new AdmissionDuty({ network, enclave, operator, provider, ...contracts, url, clock, logger });
+  const admission = new AdmissionDuty({ ...shared, operator, provider, ...contracts, url });
+  watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
+  watchAdmission(operations, contracts.nodeRegistry, enclave.identity.node);
+  addNodeMetrics(operations, { enclave, models, admission, clock });
+  addSignerMetrics(operations.registry, provider, [operator.address]);
   const duties = [
     repeat("load models", MODEL_POLL_SECONDS, () => models.refresh(), logger),
     schedule(() => admission.step()),
   ];
   const stop = async (): Promise<void> => {
-    const stopped = Promise.all(duties.map((duty) => duty.stop()));
-    await server.close(DRAIN_SECONDS);
-    await Promise.race([Promise.all([stopped, tasks.drain()]), sleep(DRAIN_SECONDS * 1000, undefined, { ref: false })]);
+    operations.readiness.drain();
+    const answered = (seconds: number) => server.close(seconds).then(() => tasks.drain());
+    await drain(config.OPG_DRAIN_SECONDS, [answered, ...duties.map((duty) => () => duty.stop())]);
     await ownExecutor.close();
     provider.destroy();
   };
   return { url: server.url, logger, stop };
+}
+
+/** Ends what runs; what has not ended in time is left. */
+async function drain(seconds: number, ends: readonly ((seconds: number) => Promise<void>)[]): Promise<void> {
+  const ended = Promise.all(ends.map((end) => end(seconds)));
+  await Promise.race([ended, sleep(seconds * 1000, undefined, { ref: false })]);
+}
+
+/** A node that is not admitted gets no tasks: the admission is a dependency. */
+function watchAdmission({ readiness }: Operations, nodeRegistry: NodeRegistryAdapter, node: string): void {
+  readiness.require("admission", async () =>
+    (await nodeRegistry.isActive(node)) ? undefined : "the registry does not name this node as active",
+  );
+}
+
+function openChain(config: NodeConfig, network: Network, { registry }: Operations): Promise<ChainProvider> {
+  return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observeRpc(registry));
 }
 
 function startEnclave(config: NodeConfig, network: Network, executor: Executor, clock: Clock): Promise<Enclave> {

@@ -6,7 +6,9 @@ import { resultToJson } from "#protocol/result.ts";
 import { taskToJson } from "#protocol/task.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import type { Clock } from "#service/clock.ts";
+import { countOutcomes, type OutcomeCounter } from "#service/countOutcomes.ts";
 import type { Logger } from "#service/logger.ts";
+import type { Operations } from "#service/operations.ts";
 import { askVerifier } from "./askVerifier.ts";
 import { certify, witness } from "./certify.ts";
 import { checkRelease, checkTimeLeft, type Facilitator, unknownFacilitator } from "./checkRelease.ts";
@@ -22,6 +24,7 @@ export interface TaskDutyDependencies {
   models: RunnableModels;
   quorums: VerifierQuorums;
   taskEscrow: Pick<TaskEscrowAdapter, "isFacilitator">;
+  operations: Operations;
   clock: Clock;
   logger: Logger;
 }
@@ -38,9 +41,12 @@ export class TaskDuty {
   /** Tasks that run or have been signed: a task is never computed twice. */
   readonly #known = new Map<string, KnownTask>();
   readonly #witnessing = new Set<Promise<unknown>>();
+  readonly #countTask: OutcomeCounter;
 
   constructor(dependencies: TaskDutyDependencies) {
     this.#dependencies = dependencies;
+    const { registry } = dependencies.operations;
+    this.#countTask = countOutcomes(registry, "opg_tasks_total", "Released tasks that were begun, by outcome.");
   }
 
   /**
@@ -78,7 +84,7 @@ export class TaskDuty {
     const keepUntil = request.task.deadline + network.parameters.settleWindowSeconds;
     logger.info({ taskId, model: request.task.model, facilitator: facilitator.address }, "task begun");
     const completed = enclave.run(request, model);
-    const answer = this.#finish(request, completed, facilitator, keepUntil);
+    const answer = this.#countTask(this.#finish(request, completed, facilitator, keepUntil));
     this.#forget(clock());
     this.#known.set(taskId, { answer, keepUntil });
     answer.catch((error: unknown) => {

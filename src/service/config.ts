@@ -1,6 +1,7 @@
 import { Wallet } from "ethers";
 import { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
+import { readAddresses } from "./clientAddress.ts";
 
 /** A private key in a variable; it is read into a wallet at once and never printed. */
 export const privateKey = z
@@ -14,12 +15,17 @@ export const atomicUnits = z
   .regex(/^(0|[1-9][0-9]{0,77})$/, "must be a whole number of atomic units")
   .transform((text) => BigInt(text));
 
+/** A whole number in a variable, in plain digits: what is empty, or written in another way, is a mistake. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER) {
+  const schema = z.string().regex(/^(0|[1-9][0-9]{0,15})$/, "must be a whole number");
+  return schema.transform(Number).pipe(z.number().min(least).max(most));
+}
+
 /** How long a role keeps what has ended. */
-export const retentionSeconds = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .default(30 * 24 * 60 * 60);
+export const retentionSeconds = wholeNumber(0).default(30 * 24 * 60 * 60);
+
+/** How long running requests may go on once the daemon is to end. */
+export const drainSeconds = wholeNumber(0, 3_600);
 
 /** Variables that every daemon reads. */
 export const daemonVariables = {
@@ -28,8 +34,34 @@ export const daemonVariables = {
   /** JSON-RPC of the chain, where not the public one of `network.json` is to be used: it may hold an access key. */
   OPG_RPC_URL: z.url().optional(),
   OPG_HOST: z.string().default("127.0.0.1"),
-  OPG_PORT: z.coerce.number().int().min(0).max(65_535),
+  OPG_PORT: wholeNumber(0, 65_535),
   OPG_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  /** Age of the newest block, in seconds, above which the chain counts as missing. */
+  OPG_MAX_BLOCK_AGE_SECONDS: wholeNumber(1).default(120),
+};
+
+/** Variables of daemons that anybody may call: how often each address may. */
+export const limitVariables = {
+  /** Requests per second and address; 0 sets no limit. */
+  OPG_RATE_PER_SECOND: z
+    .string()
+    .regex(/^[0-9]{1,6}(\.[0-9]{1,3})?$/, "must be a number of requests per second")
+    .transform(Number)
+    .default(0),
+  /** Requests that an address may send at once; those of two seconds where left out. */
+  OPG_RATE_BURST: wholeNumber(1, 1_000_000).optional(),
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed, separated by commas. */
+  OPG_TRUSTED_PROXIES: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return readAddresses(text);
+      } catch (error) {
+        context.addIssue({ code: "custom", message: (error as Error).message });
+        return z.NEVER;
+      }
+    })
+    .optional(),
 };
 
 /**

@@ -1,20 +1,34 @@
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
+import { admitRequests } from "./admitRequests.ts";
 import type { Logger } from "./logger.ts";
+import { observeRequests } from "./observeRequests.ts";
+import { Operations } from "./operations.ts";
+import { addOperationsRoutes } from "./operationsRoutes.ts";
 import { parseStrictJson } from "./strictJson.ts";
 
 /**
  * An HTTP app whose every failure is a typed error body: an {@link OpgError} travels under its status, anything else is
- * logged and leaves as `internal`, without a stack.
+ * logged and leaves as `internal`, without a stack. Every request has an id and is counted; it is refused where a limit or
+ * the process's end asks for that, before its body is read.
  *
  * @param maxBodyBytes - larger bodies are refused before they are read; left out where a route reads its body as a
  * stream and counts itself
+ * @param first - what is done with requests that are refused, too
  */
-export function createApp(logger: Logger, maxBodyBytes?: number): Hono {
+export function createApp(
+  logger: Logger,
+  maxBodyBytes?: number,
+  operations: Operations = new Operations(),
+  ...first: MiddlewareHandler[]
+): Hono {
   const app = new Hono();
+  app.use(observeRequests(operations, logger), ...first);
+  addOperationsRoutes(app, operations, logger);
+  app.use(admitRequests(operations));
   if (maxBodyBytes !== undefined) {
     app.use(bodyLimit({ maxSize: maxBodyBytes, onError: () => Promise.reject(bodyTooLarge(maxBodyBytes)) }));
   }
@@ -23,12 +37,12 @@ export function createApp(logger: Logger, maxBodyBytes?: number): Hono {
     return sendError(context, new OpgError("not_found", `There is nothing at ${method} ${path}.`, { path }));
   });
   app.onError((error, context) => {
-    if (error instanceof OpgError && error.status < 500) return sendError(context, error);
+    const isOrdinary = error instanceof OpgError && (error.status < 500 || error.code === "draining");
+    if (isOrdinary) return sendError(context, error);
     const known = error instanceof OpgError ? error : undefined;
     logger.error({ err: error, path: context.req.path, code: known?.code ?? "internal" }, "request failed");
     return sendError(context, known ?? new OpgError("internal", "Something failed on our side; try again later."));
   });
-  app.get("/health", (context) => context.json({ status: "ok" }));
   return app;
 }
 
@@ -37,8 +51,10 @@ export function bodyTooLarge(maxBodyBytes: number): OpgError {
   return new OpgError("body_too_large", `The body is larger than ${maxBodyBytes} bytes; send less.`, { maxBodyBytes });
 }
 
-/** Answers with an error's body and status. */
+/** Answers with an error's body and status, and says in the header, too, when to come again. */
 export function sendError(context: Context, error: OpgError): Response {
+  const { retryAfterSeconds } = error.values;
+  if (typeof retryAfterSeconds === "number") context.header("Retry-After", String(retryAfterSeconds));
   return context.json(error.toBody(), error.status as ContentfulStatusCode);
 }
 

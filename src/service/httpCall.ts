@@ -3,6 +3,7 @@ import { Agent, request } from "undici";
 import type { z } from "zod";
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import { connectionReuse } from "./connectionReuse.ts";
+import { currentRequestId, requestIdHeader } from "./requestId.ts";
 
 const ownDispatcher = new Agent(connectionReuse);
 
@@ -23,7 +24,8 @@ export interface HttpCall<Schema extends z.ZodType> {
 }
 
 /**
- * Calls another OPG process and reads its answer. An error that the other side names is thrown as it was named.
+ * Calls another OPG process under the id of the request that is worked on, and reads its answer. An error that the other
+ * side names is thrown as it was named; one that is about to end is as good as gone.
  *
  * @throws OpgError the other side's, or `unavailable`
  */
@@ -36,7 +38,9 @@ export async function httpCall<Schema extends z.ZodType>(call: HttpCall<Schema>)
     throw unavailable(call, `answered ${status} without JSON`, cause);
   }
   if (status >= 400) {
-    throw OpgError.fromBody(content) ?? unavailable(call, `answered ${status}`);
+    const named = OpgError.fromBody(content);
+    if (named?.code === "draining") throw unavailable(call, "is about to end", named);
+    throw named ?? unavailable(call, `answered ${status}`);
   }
   const parsed = call.answer.safeParse(content);
   if (!parsed.success) {
@@ -54,9 +58,8 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
   try {
     const { statusCode, body } = await request(call.url, {
       method: call.method,
-      ...(call.body === undefined
-        ? {}
-        : { body: JSON.stringify(call.body), headers: { "content-type": "application/json" } }),
+      headers: headersOf(call),
+      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       dispatcher: call.dispatcher ?? ownDispatcher,
       signal: AbortSignal.timeout(call.timeoutSeconds * 1000),
       headersTimeout: call.timeoutSeconds * 1000,
@@ -76,6 +79,14 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
       cause,
     );
   }
+}
+
+function headersOf({ body }: HttpCall<z.ZodType>): Record<string, string> {
+  const requestId = currentRequestId();
+  return {
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+    ...(requestId === undefined ? {} : { [requestIdHeader]: requestId }),
+  };
 }
 
 function unavailable(call: HttpCall<z.ZodType>, problem: string, cause?: unknown): OpgError {

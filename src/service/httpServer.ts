@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer } from "node:https";
+import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { serve } from "@hono/node-server";
+import { serve, type ServerType } from "@hono/node-server";
 import type { Hono } from "hono";
 import { OpgError } from "#protocol/errors.ts";
 
@@ -15,7 +17,10 @@ export interface ListenOptions {
 /** A listening server. */
 export interface HttpServer {
   url: string;
-  /** Stops accepting, lets running requests end for at most `graceSeconds`, then cuts them. */
+  /**
+   * Waits for at most `graceSeconds` until no request runs, stops accepting, and cuts what runs still. Until then new
+   * requests reach the app, which has to refuse them: so who asks is told, and finds out that the process drains.
+   */
   close(graceSeconds: number): Promise<void>;
 }
 
@@ -27,21 +32,53 @@ export async function startHttpServer(app: Hono, { host, port, tls }: ListenOpti
     server.once("listening", () => resolve(server.address() as AddressInfo));
     server.once("error", (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)));
   });
+  const running = new RunningRequests(server);
   return {
     url: `${tls ? "https" : "http"}://${host}:${bound.port}`,
-    close: (graceSeconds) =>
-      new Promise((resolve) => {
-        const cut = setTimeout(
-          () => "closeAllConnections" in server && server.closeAllConnections(),
-          graceSeconds * 1000,
-        );
-        server.close(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-        if ("closeIdleConnections" in server) server.closeIdleConnections();
-      }),
+    close: async (graceSeconds) => {
+      const endMs = performance.now() + graceSeconds * 1000;
+      await running.ended(graceSeconds);
+      await closeServer(server, Math.max(0, endMs - performance.now()));
+    },
   };
+}
+
+/** Requests count until the last byte of their answer is sent, or nobody takes it any more. */
+class RunningRequests {
+  #count = 0;
+  #none = Promise.withResolvers<true>();
+
+  constructor(server: ServerType) {
+    server.on("request", (_request: unknown, response: Pick<ServerResponse, "once">) => {
+      this.#count += 1;
+      response.once("close", () => {
+        this.#count -= 1;
+        if (this.#count > 0) return;
+        this.#none.resolve(true);
+        this.#none = Promise.withResolvers();
+      });
+    });
+  }
+
+  /** Resolves when none runs, or the time is over. */
+  async ended(seconds: number): Promise<void> {
+    if (this.#count === 0) return;
+    const timer = new AbortController();
+    const timeout = sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined);
+    await Promise.race([this.#none.promise, timeout]);
+    timer.abort();
+  }
+}
+
+function closeServer(server: ServerType, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    if ("closeIdleConnections" in server) server.closeIdleConnections();
+  });
 }
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): OpgError {

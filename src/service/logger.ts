@@ -1,9 +1,10 @@
 import { type DestinationStream, type Logger, pino } from "pino";
+import { currentRequestId } from "./requestId.ts";
 
 export type { Logger } from "pino";
 
 /**
- * Structured log lines on stdout. What could hold a secret, a prompt or an answer is censored wherever it appears,
+ * Structured log lines on stdout; those of a request carry its id. What could hold a secret, a prompt or an answer is censored wherever it appears,
  * though nothing should ever hand it over.
  *
  * @param name - the daemon's name, in every line
@@ -17,8 +18,14 @@ export function createLogger(name: string, level: string, destination?: Destinat
     redact: { paths: secret.flatMap((word) => [word, `*.${word}`]), censor: "[censored]" },
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: describeError },
+    mixin: requestFields,
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+function requestFields(): { requestId?: string } {
+  const requestId = currentRequestId();
+  return requestId === undefined ? {} : { requestId };
 }
 
 /**

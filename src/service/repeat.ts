@@ -1,4 +1,5 @@
 import type { Logger } from "./logger.ts";
+import { outsideRequests } from "./requestId.ts";
 
 /** Work that is done again and again. */
 export interface Repeated {
@@ -10,7 +11,7 @@ export interface Repeated {
 
 /**
  * Does `work` at once and then every `seconds`, never twice at a time. A failure is logged and the work is tried again at
- * the next turn.
+ * the next turn. It belongs to no request, though one may set it off.
  */
 export function repeat(name: string, seconds: number, work: () => Promise<void>, logger: Logger): Repeated {
   let running: Promise<void> | undefined;
@@ -19,7 +20,7 @@ export function repeat(name: string, seconds: number, work: () => Promise<void>,
   const now = (): void => {
     if (stopped) return;
     again = running !== undefined;
-    running ??= work()
+    running ??= outsideRequests(work)
       .catch((error: unknown) => logger.error({ err: error, duty: name }, "a duty failed; it will be tried again"))
       .finally(() => {
         running = undefined;

@@ -6,6 +6,7 @@ import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
+import { sentAtMigration } from "./sentAtMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
 type Json = ColumnType<unknown, string, string>;
@@ -59,6 +60,7 @@ export interface FacilitatorSchema {
     status: "sent" | "included" | "reverted";
     blockNumber: number | null;
     gasUsed: bigint | null;
+    sentAt: GeneratedAlways<Date>;
   };
   /** One row per nonce of a payer that a task or a merchant's payment has taken. */
   claims: {
@@ -102,6 +104,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "002_claims": claimsMigration,
   "003_payments": paymentsMigration,
   "004_sponsored_per_token": sponsoredPerTokenMigration,
+  "005_sent_at": sentAtMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

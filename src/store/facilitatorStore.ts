@@ -1,4 +1,6 @@
 import type { Logger } from "#service/logger.ts";
+import type { ObservedDatabase } from "#service/watchDatabase.ts";
+import { type FacilitatorBacklog, facilitatorBacklog } from "./facilitatorBacklog.ts";
 import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
 import { type FacilitatorSchema, facilitatorMigrations } from "./facilitatorSchema.ts";
@@ -10,7 +12,14 @@ import { pruneTasks } from "./pruneTasks.ts";
 
 /** Everything that the facilitator must not forget. Each write is on disk when its promise resolves. */
 export interface FacilitatorStore
-  extends FacilitatorTasks, FacilitatorPayments, FacilitatorTransactions, FacilitatorExposure, Leases {
+  extends
+    FacilitatorTasks,
+    FacilitatorPayments,
+    FacilitatorTransactions,
+    FacilitatorExposure,
+    FacilitatorBacklog,
+    Leases {
+  observed: ObservedDatabase;
   /**
    * Forgets tasks that have ended and were due before then, with all that belongs to them but losses.
    *
@@ -41,13 +50,15 @@ export const facilitatorWrites = [
  * @throws OpgError `configuration` when it cannot be used
  */
 export async function openFacilitatorStore(url: string, logger: Logger): Promise<FacilitatorStore> {
-  const { db, close } = await openDatabase<FacilitatorSchema>(url, facilitatorMigrations, logger);
+  const { db, observed, close } = await openDatabase<FacilitatorSchema>(url, facilitatorMigrations, logger);
   const leases = new DatabaseLeases(url, logger);
   return {
     ...facilitatorTasks(db),
     ...facilitatorPayments(db),
     ...facilitatorTransactions(db),
     ...facilitatorExposure(db),
+    ...facilitatorBacklog(db),
+    observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
     hold: (name, work) => leases.hold(name, work),
     holdIfFree: (name, work) => leases.holdIfFree(name, work),

@@ -3,6 +3,7 @@ import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
 import { type ReleasedTask, releasedTaskJson } from "#protocol/messages.ts";
 import { taskToJson } from "#protocol/task.ts";
 import type { Logger } from "#service/logger.ts";
+import type { ObservedDatabase } from "#service/watchDatabase.ts";
 import { gatewayMigrations, type GatewaySchema } from "./gatewaySchema.ts";
 import { openDatabase } from "./openDatabase.ts";
 
@@ -44,6 +45,7 @@ export interface GatewayStore {
   find(key: PaymentKey, now: number): Promise<StoredPayment | undefined>;
   /** Whatever was signed under this digest, forgeries included. */
   findByDigest(paymentDigest: string, now: number): Promise<StoredPayment[]>;
+  observed: ObservedDatabase;
   close(): Promise<void>;
 }
 
@@ -56,8 +58,8 @@ type Db = Kysely<GatewaySchema>;
  * @throws OpgError `configuration` when it cannot be used
  */
 export async function openGatewayStore(url: string, logger: Logger): Promise<GatewayStore> {
-  const { db, close } = await openDatabase<GatewaySchema>(url, gatewayMigrations, logger);
-  return { ...writes(db), ...reads(db), close };
+  const { db, observed, close } = await openDatabase<GatewaySchema>(url, gatewayMigrations, logger);
+  return { ...writes(db), ...reads(db), observed, close };
 }
 
 type WriteName = "begin" | "recordRelease" | "recordAnswer" | "forget" | "prune";

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import type { Logger } from "#service/logger.ts";
+import { outsideRequests } from "#service/requestId.ts";
 
 const POLL_SECONDS = 0.1;
 const CONNECTION_TIMEOUT_SECONDS = 10;
@@ -108,7 +109,7 @@ export class DatabaseLeases implements Leases {
       if (this.#connection === connecting) this.#connection = undefined;
     };
     client.on("error", (error) => {
-      this.#logger.warn({ reason: error.message }, "the connection of the leases was lost");
+      outsideRequests(() => this.#logger.warn({ reason: error.message }, "the connection of the leases was lost"));
       lose();
     });
     client.on("end", lose);

@@ -1,14 +1,17 @@
-import { CamelCasePlugin, Kysely, PostgresDialect } from "kysely";
+import { CamelCasePlugin, Kysely, PostgresDialect, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import { Pool, types } from "pg";
 import { OpgError } from "#protocol/errors.ts";
 import type { Logger } from "#service/logger.ts";
+import { outsideRequests } from "#service/requestId.ts";
+import type { ObservedDatabase } from "#service/watchDatabase.ts";
 import { migrate } from "./migrate.ts";
 
 /** A role's own database, its schema up to date. */
 export interface Database<Schema> {
   /** `camelCase` names in queries are `snake_case` in the database; keys inside JSON stay as they are. */
   db: Kysely<Schema>;
+  observed: ObservedDatabase;
   close: () => Promise<void>;
 }
 
@@ -37,7 +40,8 @@ export async function openDatabase<Schema>(
   });
   // A connection that the server ends while nobody uses it is replaced at the next query.
   pool.on("error", (error) => {
-    if (!pool.ending) logger.warn({ reason: error.message }, "an idle database connection was lost");
+    if (pool.ending) return;
+    outsideRequests(() => logger.warn({ reason: error.message }, "an idle database connection was lost"));
   });
   const db = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool }),
@@ -55,7 +59,19 @@ export async function openDatabase<Schema>(
       { cause },
     );
   }
-  return { db, close: () => db.destroy() };
+  return { db, observed: observe(db, pool), close: () => db.destroy() };
+}
+
+function observe<Schema>(db: Kysely<Schema>, pool: Pool): ObservedDatabase {
+  return {
+    ping: async () => {
+      await sql`select 1`.execute(db);
+    },
+    connections: () => {
+      const { totalCount, idleCount, waitingCount } = pool;
+      return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
+    },
+  };
 }
 
 const parserOf: typeof types.getTypeParser = (type, format) =>

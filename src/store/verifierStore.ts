@@ -5,6 +5,7 @@ import { type Result, resultJson, resultToJson } from "#protocol/result.ts";
 import { type Task, taskJson, taskToJson } from "#protocol/task.ts";
 import type { RefusalReason } from "#protocol/verdict.ts";
 import type { Logger } from "#service/logger.ts";
+import type { ObservedDatabase } from "#service/watchDatabase.ts";
 import { openDatabase } from "./openDatabase.ts";
 import { verifierMigrations, type VerifierSchema } from "./verifierSchema.ts";
 
@@ -70,6 +71,7 @@ export interface VerifierStore {
    * @returns how many
    */
   prune(dueBeforeSeconds: number): Promise<number>;
+  observed: ObservedDatabase;
   close(): Promise<void>;
 }
 
@@ -91,9 +93,8 @@ type WriteName = (typeof verifierWrites)[number];
  * @throws OpgError `configuration` when it cannot be used
  */
 export async function openVerifierStore(url: string, logger: Logger): Promise<VerifierStore> {
-  const database = await openDatabase<VerifierSchema>(url, verifierMigrations, logger);
-  const { db } = database;
-  return { ...reads(db), ...durableWrites(db), prune: (before) => prune(db, before), close: () => database.close() };
+  const { db, observed, close } = await openDatabase<VerifierSchema>(url, verifierMigrations, logger);
+  return { ...reads(db), ...durableWrites(db), prune: (before) => prune(db, before), observed, close };
 }
 
 function durableWrites(db: Kysely<VerifierSchema>): Pick<VerifierStore, WriteName> {
@@ -130,7 +131,7 @@ async function insertOnce<Table extends keyof VerifierSchema>(
   await insert.onConflict((conflict) => conflict.doNothing()).execute();
 }
 
-function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | "prune" | "close"> {
+function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | "prune" | "observed" | "close"> {
   return {
     commitment: async (taskId) => optional(await commitmentRow(db, taskId).executeTakeFirst(), readCommitment),
     verdict: async (taskId) => optional(await verdictRow(db, taskId).executeTakeFirst(), readVerdict),

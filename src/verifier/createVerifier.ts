@@ -6,6 +6,7 @@ import type { Executor } from "#execution/executor.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
+import type { Operations } from "#service/operations.ts";
 import type { VerifierStore } from "#store/verifierStore.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
 import { createVerifierApp } from "./createVerifierApp.ts";
@@ -20,6 +21,7 @@ import { RefusalDelivery } from "./refusalDelivery.ts";
 import { TaskDuty } from "./taskDuty.ts";
 import { VerdictDuty } from "./verdictDuty.ts";
 import { VerdictSigner } from "./verdictSigner.ts";
+import { verifierMetrics } from "./verifierMetrics.ts";
 import { WitnessDuty } from "./witnessDuty.ts";
 
 /** What a verifier is made of. */
@@ -30,6 +32,7 @@ export interface VerifierDependencies {
   blobs: Blobs;
   executor: Executor;
   store: VerifierStore;
+  operations: Operations;
   clock: Clock;
   /** Told when there is a new refusal to deliver. */
   onRefusal: () => void;
@@ -47,7 +50,7 @@ const random32Bytes = (): Uint8Array => randomBytes(32);
 
 /** Puts a verifier's duties together; nothing runs yet. */
 export function createVerifier(dependencies: VerifierDependencies): Verifier {
-  const { network, wallet, provider, blobs, store, clock, logger } = dependencies;
+  const { network, wallet, provider, blobs, store, operations, clock, logger } = dependencies;
   const { facilitators, verifiers, parameters } = network;
   const settlement = domainIn(network, "settlement");
   const nodeRegistry = domainIn(network, "nodeRegistry");
@@ -56,18 +59,19 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const contracts = verifierContracts(network, provider);
   const { verifierSet } = contracts;
   const epochSets = new EpochSets(verifierSet, network.deploymentBlock);
-  const shared = { ...dependencies, contracts, epochSets, settlement, verifierSet, facilitators, verifiers, domains };
+  const metrics = verifierMetrics(operations.registry);
+  const known = { settlement, facilitators, verifiers, domains };
+  const shared = { ...dependencies, ...known, contracts, epochSets, verifierSet, metrics };
 
   const signer = new VerdictSigner(shared);
   const endedEpochs = new EndedEpochs(contracts, epochSets);
   const counts = new CountsDuty({ ...shared, endedEpochs });
   const challenges = new Challenges(clock, random32Bytes);
-  const { settleWindowSeconds } = parameters;
   const app = createVerifierApp({
     verifier: wallet.address,
     tasks: new TaskDuty({ ...shared, models: new Models(blobs), randomBytes: random32Bytes }),
     verdicts: new VerdictDuty(
-      { settlement, settleWindowSeconds },
+      { settlement, settleWindowSeconds: parameters.settleWindowSeconds },
       { ...shared, signer, nodeRegistry: contracts.nodeRegistry },
     ),
     witness: new WitnessDuty(shared),
@@ -77,6 +81,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
       const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);
       return { verifier: wallet.address, epoch: Number(epoch), ...verdictCounts };
     },
+    operations,
     logger,
   });
   return {

@@ -13,6 +13,7 @@ import {
 import { signedResultJson } from "#protocol/result.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import type { Logger } from "#service/logger.ts";
+import type { Operations } from "#service/operations.ts";
 import type { AdmissionDuty } from "./admissionDuty.ts";
 import type { CountsDuty } from "./countsDuty.ts";
 import type { TaskDuty } from "./taskDuty.ts";
@@ -31,13 +32,14 @@ export interface VerifierDuties {
   counts: CountsDuty;
   admissions: AdmissionDuty;
   info: () => Promise<VerifierInfo>;
+  operations: Operations;
   logger: Logger;
 }
 
 /** A verifier's HTTP interface; see the protocol's messages. */
 export function createVerifierApp(duties: VerifierDuties): Hono {
-  const { verifier, tasks, verdicts, witness, counts, admissions, info, logger } = duties;
-  const app = createApp(logger, MAX_BODY_BYTES);
+  const { verifier, tasks, verdicts, witness, counts, admissions, info, operations, logger } = duties;
+  const app = createApp(logger, MAX_BODY_BYTES, operations);
   app.get("/info", async (context) => context.json(await info()));
   app.post("/tasks", async (context) => context.json(await tasks.commit(await readBody(context, releasedRequestJson))));
   app.post("/tasks/:taskId/result", async (context) => {

@@ -1,14 +1,20 @@
 import { join } from "node:path";
+import type { z } from "zod";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
-import { connectChain } from "#chain/provider.ts";
+import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { createExecutor, type Executor } from "#execution/executor.ts";
+import type { Network } from "#protocol/network.ts";
+import { addSignerMetrics, observeRpc, watchChain } from "#service/chainMetrics.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
 import { readConfig } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger, type Logger } from "#service/logger.ts";
+import { daemonOperations, type Operations } from "#service/operations.ts";
+import { addReadMetric } from "#service/readMetric.ts";
 import type { Daemon } from "#service/runDaemon.ts";
+import { watchDatabase } from "#service/watchDatabase.ts";
 import { openVerifierStore, type VerifierStore } from "#store/verifierStore.ts";
 import { verifierVariables } from "./verifierVariables.ts";
 import { repeat } from "#service/repeat.ts";
@@ -17,7 +23,6 @@ import { createVerifier } from "./createVerifier.ts";
 const DELIVERY_SECONDS = 1;
 const CLOSING_SECONDS = 10;
 const FORGET_SECONDS = 600;
-const DRAIN_SECONDS = 10;
 
 /** Parts that a test may replace. */
 export interface VerifierParts {
@@ -39,21 +44,18 @@ export async function startVerifier(
   const config = readConfig(verifierVariables, environment);
   const logger = createLogger("verifier", config.OPG_LOG_LEVEL);
   const network = await loadNetwork(config.OPG_NETWORK);
-  const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId);
+  const operations = daemonOperations(logger);
+  const provider = await openChain(config, network, operations);
   const store = parts.store ?? (await openVerifierStore(config.DATABASE_URL, logger));
   const clock = parts.clock ?? systemClock;
   const executor = parts.executor ?? (await createExecutor());
+  watch(config, operations, { provider, store, clock });
   const folder = new FolderBlobs(join(config.OPG_STATE, "blobs"));
   const { app, refusals, closing } = createVerifier({
-    network,
+    ...{ network, provider, executor, store, operations, clock, logger },
     wallet: config.OPG_VERIFIER_KEY,
-    provider,
     blobs: new RemoteBlobs({ hub: config.OPG_HUB ?? network.hub }, { folder, logger }),
-    executor,
-    store,
-    clock,
     onRefusal: () => delivery.now(),
-    logger,
   });
   const delivery = repeat("deliver refusals", DELIVERY_SECONDS, () => refusals.deliverDue(), logger);
   const closings = repeat("close epochs", CLOSING_SECONDS, () => closing.closeDue(), logger);
@@ -65,7 +67,8 @@ export async function startVerifier(
     url: server.url,
     logger,
     stop: async () => {
-      await Promise.all([server.close(DRAIN_SECONDS), delivery.stop(), closings.stop(), forgetting.stop()]);
+      operations.readiness.drain();
+      await Promise.all([server.close(config.OPG_DRAIN_SECONDS), delivery.stop(), closings.stop(), forgetting.stop()]);
       await executor.close();
       await store.close();
       provider.destroy();
@@ -76,4 +79,26 @@ export async function startVerifier(
 async function forgetEnded(store: VerifierStore, dueBeforeSeconds: number, logger: Logger): Promise<void> {
   const tasks = await store.prune(dueBeforeSeconds);
   if (tasks > 0) logger.info({ tasks }, "ended tasks forgotten");
+}
+
+type VerifierConfig = z.output<z.ZodObject<typeof verifierVariables>>;
+
+function openChain(config: VerifierConfig, network: Network, { registry }: Operations): Promise<ChainProvider> {
+  return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observeRpc(registry));
+}
+
+function watch(
+  config: VerifierConfig,
+  operations: Operations,
+  { provider, store, clock }: { provider: ChainProvider; store: VerifierStore; clock: Clock },
+): void {
+  watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
+  watchDatabase(operations, store.observed);
+  addSignerMetrics(operations.registry, provider, [config.OPG_VERIFIER_KEY.address]);
+  const undelivered = {
+    name: "opg_undelivered_refusals",
+    help: "Refusals that the facilitator has not taken, up to 100.",
+  };
+  const read = async () => [{ value: (await store.undeliveredRefusals(clock())).length }];
+  addReadMetric(operations.registry, undelivered, read);
 }

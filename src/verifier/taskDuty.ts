@@ -19,6 +19,7 @@ import type { StoredCommitment, VerifierStore } from "#store/verifierStore.ts";
 import { checkReleasedTask } from "./checkReleasedTask.ts";
 import type { VerifierContracts } from "./contracts.ts";
 import type { Models } from "./models.ts";
+import type { VerifierMetrics } from "./verifierMetrics.ts";
 import { signDocument } from "#protocol/signedDocument.ts";
 
 /** What the duty works with. */
@@ -29,6 +30,7 @@ export interface TaskDutyDependencies {
   models: Models;
   executor: Executor;
   store: VerifierStore;
+  metrics: VerifierMetrics;
   clock: Clock;
   /** 32 unpredictable bytes, each time others. */
   randomBytes: () => Uint8Array;
@@ -85,10 +87,10 @@ export class TaskDuty {
     { task, release, salt }: ReleasedRequest,
     { version, model, inputs }: { version: ModelVersion; model: Model; inputs: NamedTensors },
   ): Promise<StoredCommitment> {
-    const { wallet, domains, executor, store, clock, randomBytes, logger } = this.#dependencies;
+    const { wallet, domains, executor, store, metrics, clock, randomBytes, logger } = this.#dependencies;
     const known = await store.commitment(taskId);
     if (known) return known;
-    const outputs = await executor.run(model, inputs);
+    const outputs = await metrics.countExecution(executor.run(model, inputs));
     const response = responseDigest(salt, tensorsDigest(tensorOrder(model.outputs), outputs));
     const ownSalt = hexlify(randomBytes());
     const commitment = commitmentOf(response, wallet.address, ownSalt);

@@ -9,6 +9,7 @@ import type { StoredCommitment, StoredVerdict, VerifierStore } from "#store/veri
 import { checkResult } from "./checkResult.ts";
 import { isSignedBy } from "#protocol/signedDocument.ts";
 import type { VerdictSigner } from "./verdictSigner.ts";
+import type { VerifierMetrics } from "./verifierMetrics.ts";
 
 /** What the duty goes by. */
 export interface VerdictDutyOptions {
@@ -22,6 +23,7 @@ export interface VerdictDutyDependencies {
   nodeRegistry: NodeRegistryAdapter;
   store: VerifierStore;
   signer: VerdictSigner;
+  metrics: VerifierMetrics;
   clock: Clock;
   /** Told of each new refusal once it is recorded. */
   onRefusal: (taskId: string) => void;
@@ -71,7 +73,7 @@ export class VerdictDuty {
   }
 
   async #decide(result: Result, own: StoredCommitment): Promise<StoredVerdict> {
-    const { nodeRegistry, store, clock, onRefusal, logger } = this.#dependencies;
+    const { nodeRegistry, store, metrics, clock, onRefusal, logger } = this.#dependencies;
     const { settlement, settleWindowSeconds } = this.#options;
     const { taskId, task } = own;
     const now = clock();
@@ -85,6 +87,7 @@ export class VerdictDuty {
     });
     if (verdict.reason !== null) onRefusal(taskId);
     const { reason } = verdict;
+    metrics.countVerdict(reason);
     logger.info(
       { taskId, agrees: reason === null, reason: reason ?? undefined, amount: result.amount.toString() },
       "result judged",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { daemonVariables, privateKey, retentionSeconds } from "#service/config.ts";
+import { daemonVariables, drainSeconds, privateKey, retentionSeconds } from "#service/config.ts";
 
 /** Variables that a verifier reads. */
 export const verifierVariables = {
@@ -14,4 +14,5 @@ export const verifierVariables = {
   OPG_HUB: z.url().optional(),
   /** Commitments and verdicts are forgotten so long after their tasks could be settled. */
   OPG_RETENTION_SECONDS: retentionSeconds,
+  OPG_DRAIN_SECONDS: drainSeconds.default(10),
 };

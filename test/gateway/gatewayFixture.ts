@@ -17,6 +17,7 @@ import { Trails } from "#gateway/trails.ts";
 import { modelIdOf, type ModelVersion, versionIdOf } from "#protocol/model.ts";
 import type { Network } from "#protocol/network.ts";
 import { createLogger } from "#service/logger.ts";
+import { Operations } from "#service/operations.ts";
 import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
 import { emptyDatabase } from "#test/verifier/testDatabases.ts";
@@ -128,6 +129,7 @@ async function assemble(
     randomBytes: (length) => new Uint8Array(length).fill((draws += 1)),
     token: await new OpgAdapter(addresses.opg, provider).domain(),
     store,
+    operations: new Operations(),
     catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger }),
     trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),

@@ -78,6 +78,7 @@ describe("the OpenAPI document", () => {
       ["/v1/models/doubling", "Model"],
       ["/network.json", "Network"],
       ["/health", "Health"],
+      ["/ready", "Readiness"],
       ["/v1/models/tripling", "Error"],
     ];
     for (const [path, name] of reads) {

@@ -11,6 +11,7 @@ import { createHubApp } from "#hub/hubApp.ts";
 import { HubBlobs } from "#hub/hubBlobs.ts";
 import { modelIdOf, onnxFormat } from "#protocol/model.ts";
 import { createLogger } from "#service/logger.ts";
+import { Operations } from "#service/operations.ts";
 import { networkFixture } from "#test/contracts/fixture.ts";
 
 const maxBlobBytes = 1_000;
@@ -39,6 +40,7 @@ describe("hub", () => {
       blobs: await HubBlobs.open(folder, maxBlobBytes),
       modelRegistry: new ModelRegistryAdapter(addresses.modelRegistry, provider, deploymentBlock),
       maxBlobBytes,
+      operations: new Operations(),
       logger: createLogger("hub", "silent"),
     });
   });

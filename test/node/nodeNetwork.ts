@@ -34,6 +34,7 @@ import { createApp, readBody } from "#service/httpApp.ts";
 import { httpCall } from "#service/httpCall.ts";
 import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
+import { Operations } from "#service/operations.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { networkFixture, sign } from "#test/contracts/fixture.ts";
@@ -150,7 +151,8 @@ function describeNetwork(
 async function startTestHub({ addresses, provider, deploymentBlock }: Fixture, folder: string): Promise<HttpServer> {
   const modelRegistry = new ModelRegistryAdapter(addresses.modelRegistry, provider, deploymentBlock);
   const maxBlobBytes = 1_000_000;
-  const app = createHubApp({ blobs: await HubBlobs.open(folder, maxBlobBytes), modelRegistry, maxBlobBytes, logger });
+  const blobs = await HubBlobs.open(folder, maxBlobBytes);
+  const app = createHubApp({ blobs, modelRegistry, maxBlobBytes, operations: new Operations(), logger });
   return startHttpServer(app, { host, port: 0 });
 }
 
@@ -265,7 +267,12 @@ function starting({ fixture, folder, networkFile, clock, network }: Setting) {
   /** Resolves when a node has loaded a version. */
   const loaded = (running: AdmittedNode, versionId: string): Promise<true> =>
     eventually(async () => (await running.info()).versions.includes(versionId) || undefined);
-  return { start, admitted, loaded, payout };
+  /** A node as it is registered. */
+  const registered = (node: string) => {
+    const { provider, deploymentBlock } = fixture;
+    return new NodeRegistryAdapter(network.contracts.nodeRegistry, provider, deploymentBlock).node(node);
+  };
+  return { start, admitted, loaded, registered, payout };
 }
 
 /** Asks until there is an answer. */

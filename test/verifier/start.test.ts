@@ -8,6 +8,7 @@ import { refusalJson, type RefusalMessage, verifierInfoJson } from "#protocol/me
 import { signedVerdictJson } from "#protocol/verdict.ts";
 import { httpCall } from "#service/httpCall.ts";
 import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
+import { documentedMetrics, readMetrics } from "#test/docs/documentedMetrics.ts";
 import { type ServedChain, serveChain } from "#test/node/serveChain.ts";
 import { startVerifier } from "#verifier/start.ts";
 import { emptyDatabase } from "./testDatabases.ts";
@@ -95,6 +96,16 @@ describe("startVerifier", () => {
       expect((await delivered).verdict).to.deep.equal(verdict);
       const info = await httpCall({ ...call, method: "GET", url: `${daemon.url}/info`, answer: verifierInfoJson });
       expect(info).to.include({ agreed: 0, refused: 1 });
+
+      const ready = await fetch(`${daemon.url}/ready`);
+      expect([ready.status, await ready.json()]).to.deep.equal([200, { status: "ready", missing: {} }]);
+      const { names, text } = await readMetrics(daemon.url);
+      expect(names).to.deep.equal(documentedMetrics("verifier"));
+      expect(text).to.include('opg_verdicts_total{verdict="charge_mismatch"} 1');
+      expect(text).to.include('opg_executions_total{outcome="done"} 1');
+      expect(text)
+        .to.match(/^opg_undelivered_refusals \d+$/m)
+        .and.not.to.match(/^opg_metrics_unread_total\{/m);
     } finally {
       await daemon.stop();
     }

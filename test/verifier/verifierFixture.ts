@@ -16,6 +16,7 @@ import { responseDigest, type Result, resultToJson, type SignedResultJson } from
 import { releaseTypedData, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
 import { type NamedTensors, tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
 import { createLogger } from "#service/logger.ts";
+import { Operations } from "#service/operations.ts";
 import { openVerifierStore, type VerifierStore } from "#store/verifierStore.ts";
 import { networkFixture, sign } from "#test/contracts/fixture.ts";
 import { buildGraph, node as operator, value } from "#test/execution/buildGraph.ts";
@@ -80,6 +81,7 @@ export async function verifierFixture() {
       blobs,
       executor: counting,
       store,
+      operations: new Operations(),
       clock: () => time.now,
       onRefusal: () => undefined,
       logger: silent,
