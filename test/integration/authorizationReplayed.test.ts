@@ -1,6 +1,7 @@
 import { expect } from "chai";
-import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
+import type { Journey } from "./journeyNetwork.ts";
 import { askOffer, codeOf, type Offered, payWith, signedHeader } from "./rawPayment.ts";
+import { sharedJourney } from "./sharedJourney.ts";
 
 describe("an authorization that is sent again", function () {
   this.timeout(120_000);
@@ -10,11 +11,10 @@ describe("an authorization that is sent again", function () {
   let first: { taskId: string; receipt: { nodeSignature: string } };
 
   before(async () => {
-    journey = await startJourney({ daemons: leastDaemons });
+    journey = await sharedJourney();
     offer = await askOffer(journey);
     header = await signedHeader(offer, journey.payer);
   });
-  after(() => journey.stop());
 
   it("buys one execution and one answer, however often it is sent at once", async () => {
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => payWith(journey, offer.body, header)));

@@ -8,7 +8,8 @@ import { expect } from "chai";
 import { MaxUint256, Wallet } from "ethers";
 import { PNG } from "pngjs";
 import type { Trail } from "#protocol/settlement.ts";
-import { type Journey, startJourney } from "./journeyNetwork.ts";
+import type { Journey } from "./journeyNetwork.ts";
+import { sharedJourney } from "./sharedJourney.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const hardhat = join(dirname(createRequire(import.meta.url).resolve("hardhat")), "cli.js");
@@ -33,9 +34,8 @@ describe("the tasks for people", function () {
     });
 
   before(async () => {
-    journey = await startJourney();
+    journey = await sharedJourney();
   });
-  after(() => journey.stop());
 
   it("infer reads a picture of a line, and prints answer and trail", async () => {
     const { code, stdout, stderr } = await opg("infer", "--image", "examples/line/line.png", "--json");
@@ -102,7 +102,7 @@ describe("the tasks for people", function () {
     const [models, nodes, verifiers] = await Promise.all([opg("models"), opg("nodes"), opg("verifiers")]);
     expect(models.stdout).to.include("ppocr-recogniser@1.0.0  run by 2 active nodes");
     expect(nodes.stdout).to.include(`${trail.node.address}  active`);
-    expect(verifiers.stdout).to.include("Epoch 1: 2 of 3 certify; 1 tasks settled");
+    expect(verifiers.stdout).to.match(/Epoch 1: 2 of 3 certify; [1-9]\d* tasks settled/);
   });
 
   it("explain themselves", async () => {

@@ -3,8 +3,9 @@ import { Wallet } from "ethers";
 import { submitCall } from "#chain/submitCall.ts";
 import { authorizationToJson, paymentTypedData, TASK_SCHEME, type TaskAuthorization } from "#protocol/payment.ts";
 import { taskToJson } from "#protocol/task.ts";
-import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
+import type { Journey } from "./journeyNetwork.ts";
 import { askOffer, codeOf, payWith, signedHeader } from "./rawPayment.ts";
+import { sharedJourney } from "./sharedJourney.ts";
 
 /** The same authorization, over one unit less. */
 function lowered(authorization: TaskAuthorization): TaskAuthorization {
@@ -33,12 +34,11 @@ describe("an authorization that does not pay", function () {
   };
 
   before(async () => {
-    journey = await startJourney({ daemons: leastDaemons });
+    journey = await sharedJourney();
     opened = await openedTasks();
   });
   after(async () => {
     expect(await openedTasks()).to.equal(opened);
-    await journey.stop();
   });
 
   it("is refused when its signature is over less than the offer", async () => {

@@ -1,14 +1,14 @@
 import { expect } from "chai";
-import { agreesAgain, type Journey, refusalOf, startJourney } from "./journeyNetwork.ts";
+import { agreesAgain, type Journey, refusalOf } from "./journeyNetwork.ts";
+import { sharedJourney } from "./sharedJourney.ts";
 
 describe("verifiers that are offline", function () {
   this.timeout(120_000);
   let journey: Journey;
 
   before(async () => {
-    journey = await startJourney();
+    journey = await sharedJourney();
   });
-  after(() => journey.stop());
 
   it("do not stop the network while a threshold is left", async () => {
     const { local, client, versionId, inputs } = journey;

@@ -3,10 +3,11 @@ import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
 import { taskIdOf } from "#protocol/task.ts";
 import { pendingTransactions, until } from "./chainControl.ts";
-import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
+import type { Journey } from "./journeyNetwork.ts";
+import { newPayer } from "./newPayer.ts";
 import { askOffer, codeOf, payWith, signedHeader } from "./rawPayment.ts";
+import { sharedJourney } from "./sharedJourney.ts";
 
-const BLOCK_SECONDS = 1;
 const GWEI = 10n ** 9n;
 
 describe("a wallet that is emptied between the check and the lock", function () {
@@ -14,13 +15,14 @@ describe("a wallet that is emptied between the check and the lock", function () 
   let journey: Journey;
 
   before(async () => {
-    journey = await startJourney({ daemons: leastDaemons });
+    journey = await sharedJourney();
   });
-  after(() => journey.stop());
 
   it("locks nothing, runs nothing and says why", async () => {
-    const { provider, opg, payer, taskEscrow, local } = journey;
-    const offer = await askOffer(journey);
+    const { provider, opg, taskEscrow, local } = journey;
+    const payer = await newPayer(journey, 10n ** 18n);
+    const offer = await askOffer(journey, { payer: payer.address });
+    const locked = await opg.balanceOf(local.network.contracts.taskEscrow);
     const header = await signedHeader(offer, payer);
     await provider.send("evm_setIntervalMining", [0]);
     const answering = payWith(journey, offer.body, header);
@@ -32,7 +34,7 @@ describe("a wallet that is emptied between the check and the lock", function () 
       maxFeePerGas: 1_000n * GWEI,
       gasLimit: 100_000n,
     });
-    await provider.send("evm_setIntervalMining", [BLOCK_SECONDS]);
+    await provider.send("evm_setIntervalMining", [1]);
     const { status, content } = await answering;
 
     expect((await draining.wait())?.status).to.equal(1);
@@ -40,6 +42,6 @@ describe("a wallet that is emptied between the check and the lock", function () 
     expect(codeOf(content)).to.equal("open_failed");
     const taskId = taskIdOf(offer.task, domainIn(local.network, "taskEscrow"));
     expect((await taskEscrow.lockOf(taskId)).status).to.equal("none");
-    expect(await opg.balanceOf(local.network.contracts.taskEscrow)).to.equal(0n);
+    expect(await opg.balanceOf(local.network.contracts.taskEscrow)).to.equal(locked);
   });
 });
