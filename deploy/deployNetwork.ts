@@ -143,5 +143,6 @@ function addressesOf(addressOf: (name: keyof NetworkAddresses) => string): Netwo
     modelRegistry: addressOf("modelRegistry"),
     accessManager: addressOf("accessManager"),
     timelock: addressOf("timelock"),
+    payerReader: addressOf("payerReader"),
   };
 }

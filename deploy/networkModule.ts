@@ -73,8 +73,19 @@ function deployContracts(m: IgnitionModuleBuilder, parameters: NetworkParameters
       treasuryBps: parameters.treasuryBps,
     },
   ]);
+  const payerReader = m.contract("PayerReader", [PERMIT2]);
   const taskEscrow = m.contractAt("TaskEscrow", m.staticCall(settlement, "ESCROW"));
-  return { opg, verifierSet, settlement, taskEscrow, nodeRegistry, modelRegistry, accessManager, timelock };
+  return {
+    opg,
+    verifierSet,
+    settlement,
+    taskEscrow,
+    nodeRegistry,
+    modelRegistry,
+    accessManager,
+    timelock,
+    payerReader,
+  };
 }
 
 function handOver(

@@ -15,6 +15,7 @@ getContractFactory(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | Facto
 getContractFactory(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IFacilitatorEntry__factory>
 getContractFactory(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IModelRegistry__factory>
 getContractFactory(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.INodeRegistry__factory>
+getContractFactory(name: 'IPayerReader', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IPayerReader__factory>
 getContractFactory(name: 'ISettlement', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ISettlement__factory>
 getContractFactory(name: 'ITaskEscrow', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ITaskEscrow__factory>
 getContractFactory(name: 'IVerifierSet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IVerifierSet__factory>
@@ -28,6 +29,7 @@ getContractFactory(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | Fac
 getContractFactory(name: 'RefusingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.RefusingToken__factory>
 getContractFactory(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FacilitatorEntry__factory>
 getContractFactory(name: 'OPG', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.OPG__factory>
+getContractFactory(name: 'PayerReader', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.PayerReader__factory>
 getContractFactory(name: 'Settlement', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.Settlement__factory>
 getContractFactory(name: 'TaskEscrow', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.TaskEscrow__factory>
 getContractFactory(name: 'VerifierSet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.VerifierSet__factory>
@@ -40,6 +42,7 @@ getContractAt(name: 'NodeRegistry', address: string | ethers.Addressable, signer
 getContractAt(name: 'IFacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IFacilitatorEntry>
 getContractAt(name: 'IModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IModelRegistry>
 getContractAt(name: 'INodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.INodeRegistry>
+getContractAt(name: 'IPayerReader', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IPayerReader>
 getContractAt(name: 'ISettlement', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ISettlement>
 getContractAt(name: 'ITaskEscrow', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ITaskEscrow>
 getContractAt(name: 'IVerifierSet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IVerifierSet>
@@ -53,6 +56,7 @@ getContractAt(name: 'ReentrantToken', address: string | ethers.Addressable, sign
 getContractAt(name: 'RefusingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.RefusingToken>
 getContractAt(name: 'FacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FacilitatorEntry>
 getContractAt(name: 'OPG', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.OPG>
+getContractAt(name: 'PayerReader', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.PayerReader>
 getContractAt(name: 'Settlement', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.Settlement>
 getContractAt(name: 'TaskEscrow', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.TaskEscrow>
 getContractAt(name: 'VerifierSet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.VerifierSet>
@@ -65,6 +69,7 @@ deployContract(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | DeployCon
 deployContract(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
+deployContract(name: 'IPayerReader', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IPayerReader>
 deployContract(name: 'ISettlement', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ISettlement>
 deployContract(name: 'ITaskEscrow', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ITaskEscrow>
 deployContract(name: 'IVerifierSet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IVerifierSet>
@@ -78,6 +83,7 @@ deployContract(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | DeployC
 deployContract(name: 'RefusingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
 deployContract(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
+deployContract(name: 'PayerReader', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.PayerReader>
 deployContract(name: 'Settlement', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Settlement>
 deployContract(name: 'TaskEscrow', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.TaskEscrow>
 deployContract(name: 'VerifierSet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.VerifierSet>
@@ -90,6 +96,7 @@ deployContract(name: 'NodeRegistry', args: any[], signerOrOptions?: ethers.Signe
 deployContract(name: 'IFacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
+deployContract(name: 'IPayerReader', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IPayerReader>
 deployContract(name: 'ISettlement', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ISettlement>
 deployContract(name: 'ITaskEscrow', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ITaskEscrow>
 deployContract(name: 'IVerifierSet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IVerifierSet>
@@ -103,6 +110,7 @@ deployContract(name: 'ReentrantToken', args: any[], signerOrOptions?: ethers.Sig
 deployContract(name: 'RefusingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
 deployContract(name: 'FacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
+deployContract(name: 'PayerReader', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.PayerReader>
 deployContract(name: 'Settlement', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Settlement>
 deployContract(name: 'TaskEscrow', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.TaskEscrow>
 deployContract(name: 'VerifierSet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.VerifierSet>

@@ -1,5 +1,5 @@
-import { getAddress, isAddress } from "ethers";
 import { z } from "zod";
+import { checksumAddress } from "./checksumAddress.ts";
 
 /** `0x` followed by 64 hex digits. */
 export const bytes32 = z
@@ -15,10 +15,14 @@ export const bytes = z
   .toLowerCase();
 
 /** An address, in any case or checksummed; read as its checksummed form. */
-export const address = z
-  .string()
-  .refine((text) => text.startsWith("0x") && isAddress(text), "must be an address: 0x and 40 hex digits")
-  .transform((text) => getAddress(text));
+export const address = z.string().transform((text, context) => {
+  try {
+    return checksumAddress(text);
+  } catch {
+    context.addIssue({ code: "custom", message: "must be an address: 0x and 40 hex digits" });
+    return z.NEVER;
+  }
+});
 
 /** An unsigned integer as a decimal string without sign, spaces or leading zeros; read as bigint. */
 export function uint(bits: number) {

@@ -20,6 +20,8 @@ export const networkJson = z.strictObject({
     modelRegistry: address,
     accessManager: address,
     timelock: address,
+    /** A lens by which facilitators read what many payers can pay. */
+    payerReader: address,
   }),
   parameters: z.strictObject({
     maxTaskSeconds: z.int().min(1),

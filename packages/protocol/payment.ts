@@ -3,6 +3,7 @@ import { TypedDataEncoder } from "ethers";
 import { z } from "zod";
 import { address, bytes, bytes32, uint } from "./hex.ts";
 import { type Task, taskJson, type TaskJson, taskToJson } from "./task.ts";
+import { domainSeparator, type Keccak, portableKeccak, signedDigest, structHash } from "./structHash.ts";
 import { signedTypes, type TypedDataDomain, type TypedDataField } from "./typedData.ts";
 
 /** Permit2's address on every chain. */
@@ -110,20 +111,43 @@ export function authorizationOf(
   };
 }
 
-/** What the payer signs. Permit2's domain has no version. */
+/** Permit2's own domain on a chain; it has no version. */
+export function permit2Domain(chainId: bigint): TypedDataDomain {
+  return { name: "Permit2", chainId, verifyingContract: PERMIT2 };
+}
+
+const separators = new Map<bigint, Uint8Array>();
+
+/** Hash of {@link permit2Domain}; of each chain it is computed once. */
+export function permit2Separator(chainId: bigint): Uint8Array {
+  const known = separators.get(chainId) ?? domainSeparator(permit2Domain(chainId));
+  separators.set(chainId, known);
+  return known;
+}
+
+/** What the payer signs. */
 export function paymentTypedData(authorization: TaskAuthorization, chainId: bigint): PaymentTypedData {
   const { permitted, spender, nonce, deadline, witness } = authorization;
   return {
-    domain: { name: "Permit2", chainId, verifyingContract: PERMIT2 },
+    domain: permit2Domain(chainId),
     types: permitTypes,
     value: { permitted, spender, nonce, deadline, witness },
   };
 }
 
-/** Digest that the payer signs; a release names it. */
-export function paymentDigestOf(authorization: TaskAuthorization, chainId: bigint): string {
-  const { domain, types, value } = paymentTypedData(authorization, chainId);
-  return TypedDataEncoder.hash(domain, types, value);
+const hashAuthorization = structHash(permitTypes, "PermitWitnessTransferFrom");
+
+/**
+ * Digest that the payer signs; a release names it.
+ *
+ * @param keccak - where a faster one than ethers' is at hand
+ */
+export function paymentDigestOf(
+  authorization: TaskAuthorization,
+  chainId: bigint,
+  keccak: Keccak = portableKeccak,
+): string {
+  return signedDigest(permit2Separator(chainId), hashAuthorization(authorization, keccak), keccak);
 }
 
 /** The same document as `eth_signTypedData_v4` takes it. */

@@ -1,7 +1,7 @@
-import { TypedDataEncoder } from "ethers";
 import { z } from "zod";
 import { address, bytes, uint } from "./hex.ts";
-import { PERMIT2, type PaymentTypedData } from "./payment.ts";
+import { type PaymentTypedData, permit2Domain, permit2Separator } from "./payment.ts";
+import { type Keccak, portableKeccak, signedDigest, structHash, type StructHash } from "./structHash.ts";
 import type { TypedDataField } from "./typedData.ts";
 
 /** x402's own schemes that are paid by way of a proxy of Permit2: `exact` moves all of the amount, `upto` a part of it. */
@@ -86,27 +86,41 @@ export const witnessFields: Readonly<Record<ProxyScheme, readonly TypedDataField
   ],
 };
 
+function typesOf(scheme: ProxyScheme): Record<string, TypedDataField[]> {
+  return {
+    PermitWitnessTransferFrom: permitFields,
+    TokenPermissions: tokenPermissions,
+    Witness: [...witnessFields[scheme]],
+  };
+}
+
 /** What the payer signs, as x402 defines it. Permit2's domain has no version. */
 export function proxyTypedData(
   scheme: ProxyScheme,
   { permitted, spender, nonce, deadline, witness }: ProxyAuthorization,
   chainId: bigint,
 ): PaymentTypedData {
-  return {
-    domain: { name: "Permit2", chainId, verifyingContract: PERMIT2 },
-    types: {
-      PermitWitnessTransferFrom: permitFields,
-      TokenPermissions: tokenPermissions,
-      Witness: [...witnessFields[scheme]],
-    },
-    value: { permitted, spender, nonce, deadline, witness },
-  };
+  const value = { permitted, spender, nonce, deadline, witness };
+  return { domain: permit2Domain(chainId), types: typesOf(scheme), value };
 }
 
-/** Digest that the payer signs. */
-export function proxyPaymentDigest(scheme: ProxyScheme, authorization: ProxyAuthorization, chainId: bigint): string {
-  const { domain, types, value } = proxyTypedData(scheme, authorization, chainId);
-  return TypedDataEncoder.hash(domain, types, value);
+const hashes: Readonly<Record<ProxyScheme, StructHash>> = {
+  exact: structHash(typesOf("exact"), "PermitWitnessTransferFrom"),
+  upto: structHash(typesOf("upto"), "PermitWitnessTransferFrom"),
+};
+
+/**
+ * Digest that the payer signs.
+ *
+ * @param keccak - where a faster one than ethers' is at hand
+ */
+export function proxyPaymentDigest(
+  scheme: ProxyScheme,
+  authorization: ProxyAuthorization,
+  chainId: bigint,
+  keccak: Keccak = portableKeccak,
+): string {
+  return signedDigest(permit2Separator(chainId), hashes[scheme](authorization, keccak), keccak);
 }
 
 /** Writes a signed authorization for the wire, where {@link proxyPayloadJson} reads it. */

@@ -63,7 +63,7 @@ export async function readPaymentFacts(provider: Provider, question: PaymentQues
     payerHasCode: payerCode !== "0x",
   };
   if (!facts.payerHasCode) return facts;
-  return { ...facts, contractAcceptsSignature: await asksPayer(provider, question, blockTag) };
+  return { ...facts, contractAcceptsSignature: await readContractSignature(provider, question, blockTag) };
 }
 
 /** What Permit2 may move of an owner's tokens, atomic units. @throws OpgError `chain_unavailable` */
@@ -87,7 +87,12 @@ async function readAmount(provider: Provider, to: string, blockTag: BlockTag, da
   }
 }
 
-async function asksPayer(provider: Provider, question: PaymentQuestion, blockTag: number): Promise<boolean> {
+/** The word of a payer with code on a signature of its own (EIP-1271). @throws OpgError `chain_unavailable` */
+export async function readContractSignature(
+  provider: Provider,
+  question: Pick<PaymentQuestion, "payer" | "digest" | "signature">,
+  blockTag: number,
+): Promise<boolean> {
   const data = abi.encodeFunctionData("isValidSignature", [question.digest, question.signature]);
   try {
     const answer = await provider.call({ to: question.payer, data, blockTag });

@@ -1,4 +1,4 @@
-import type { Provider } from "ethers";
+import type { BlockTag, Provider } from "ethers";
 import type { Task } from "#protocol/task.ts";
 import { type ITaskEscrow, ITaskEscrow__factory } from "#typechain/index.ts";
 import type { TaskStructOutput } from "#typechain/interfaces/ITaskEscrow.ts";
@@ -90,8 +90,8 @@ export class TaskEscrowAdapter {
   }
 
   /** Whether governance has stopped `open` and `openUpto`. */
-  entriesPaused(): Promise<boolean> {
-    return this.#contract.entriesPaused();
+  entriesPaused(blockTag: BlockTag = "latest"): Promise<boolean> {
+    return this.#contract.entriesPaused({ blockTag });
   }
 
   /**

@@ -42,8 +42,7 @@ export async function acceptPayment(dependencies: ActingDependencies, payment: T
   }
   requirePassed(checkPaymentTerms(payment, terms, clock()));
   const taskId = taskIdOf(payment.task, domainIn(network, "taskEscrow"));
-  const { facts, holding } = await taskPaymentFacts(dependencies, payment, taskId);
-  requirePassed(checkPayment(payment, terms, facts, clock()));
+  const { facts, holding } = await checkedFacts(dependencies, payment, taskId);
   if (holding) return answerOfHolder(dependencies, payment, holding, endMs);
 
   const outcome = await atMost(endMs, opener.open(openingOf(payment, taskId, facts, terms.exposureCap)));
@@ -52,6 +51,17 @@ export async function acceptPayment(dependencies: ActingDependencies, payment: T
   if (outcome?.outcome === "sponsoring") throw sponsoring(payment);
   if (outcome?.outcome === "held") return answerOfHolder(dependencies, payment, outcome, endMs);
   return answer(await whenDecided(dependencies, taskId, endMs));
+}
+
+/** Nobody is refused for what the newest block has mended. @throws OpgError of the first check that fails there */
+async function checkedFacts(dependencies: ActingDependencies, payment: TaskPayment, taskId: string) {
+  const { terms, clock, payers } = dependencies;
+  const remembered = await taskPaymentFacts(dependencies, payment, taskId);
+  if (checkPayment(payment, terms, remembered.facts, clock()).ok) return remembered;
+  await payers.advance();
+  const newest = await taskPaymentFacts(dependencies, payment, taskId);
+  requirePassed(checkPayment(payment, terms, newest.facts, clock()));
+  return newest;
 }
 
 /** What an earlier use of the nonce or the identifier was answered, unless it was none of this payment. */

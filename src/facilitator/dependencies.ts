@@ -1,4 +1,5 @@
 import type { Provider, Wallet } from "ethers";
+import type { ObservedBlock, PayerStates } from "#chain/payerStates.ts";
 import type { SettlementAdapter } from "#chain/settlement.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
@@ -18,6 +19,10 @@ export interface Dependencies {
   network: Network;
   terms: PaymentTerms;
   provider: Provider;
+  /** What payers can pay, out of memory. */
+  payers: PayerStates;
+  /** Whether governance has stopped new tasks. */
+  entriesPaused: (block: ObservedBlock) => Promise<boolean>;
   escrow: TaskEscrowAdapter;
   settlement: SettlementAdapter;
   verifierSet: VerifierSetAdapter;

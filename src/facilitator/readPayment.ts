@@ -7,6 +7,7 @@ import { taskJson } from "#protocol/task.ts";
 import type { PaymentEnvelope } from "./checks/checkEnvelope.ts";
 import type { TaskPayment } from "./checks/payment.ts";
 import { readPart } from "./readPart.ts";
+import { fastKeccak } from "#service/fastKeccak.ts";
 
 const named = z.looseObject({ scheme: z.string().max(100), network: z.string().max(100) });
 
@@ -47,7 +48,7 @@ export function readPayment({ paymentPayload, paymentRequirements, task }: Payme
     const { signature, permit2Authorization } = readPart("paymentPayload.payload", taskPayloadJson, payload);
     return {
       ...{ ...claimed, scheme: "task", signature, authorization: permit2Authorization },
-      digest: paymentDigestOf(permit2Authorization, chainId),
+      digest: paymentDigestOf(permit2Authorization, chainId, fastKeccak),
       task: permit2Authorization.witness,
       requirements: readPart("paymentRequirements", claimedRequirementsJson, paymentRequirements),
     };
@@ -55,10 +56,10 @@ export function readPayment({ paymentPayload, paymentRequirements, task }: Payme
   const read = readPart("paymentPayload.payload", proxyPayloadJson.upto, payload);
   const requirements = readPart("paymentRequirements", uptoRequirementsJson, paymentRequirements);
   const { signature, permit2Authorization } = read;
+  const digest = proxyPaymentDigest("upto", permit2Authorization, chainId, fastKeccak);
   return {
-    ...{ ...claimed, scheme: "upto", signature, authorization: permit2Authorization, requirements },
-    digest: proxyPaymentDigest("upto", permit2Authorization, chainId),
+    ...{ ...claimed, scheme: "upto", signature, digest, authorization: permit2Authorization, requirements },
     task: readPart("task", taskJson, task),
-    proxy: { ...read, ...claimed, scheme: "upto", requirements },
+    proxy: { ...read, ...claimed, scheme: "upto", digest, requirements },
   };
 }

@@ -1,5 +1,8 @@
 import type { Wallet } from "ethers";
 import { z } from "zod";
+import { oncePerBlock } from "#chain/oncePerBlock.ts";
+import { PayerReaderAdapter } from "#chain/payerReader.ts";
+import { PayerStates } from "#chain/payerStates.ts";
 import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
@@ -37,6 +40,8 @@ import { TaskCloser } from "./taskCloser.ts";
 import { TaskOpener } from "./taskOpener.ts";
 
 const FINISH_EVERY_SECONDS = 2;
+/** How often a new block is looked for. */
+const FOLLOW_EVERY_SECONDS = 0.25;
 /** 10 OPG. */
 const DEFAULT_EXPOSURE_CAP = 10n * 10n ** 18n;
 const FORGET_EVERY_SECONDS = 600;
@@ -83,7 +88,9 @@ export async function startFacilitator(
   watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
   watchDatabase(operations, store.observed);
   addSignerMetrics(operations.registry, provider, [wallet.address]);
-  const foundations = { network, provider, escrow, wallet, store, operations, clock, logger };
+  const reader = new PayerReaderAdapter(network.contracts.payerReader, provider);
+  const payers = new PayerStates({ provider, reader, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
+  const foundations = { network, provider, payers, escrow, wallet, store, operations, clock, logger };
   const dependencies = connect(foundations, config.OPG_EXPOSURE_CAP);
 
   await dependencies.outbox.start();
@@ -107,9 +114,13 @@ export async function startFacilitator(
 }
 
 function startDuties(dependencies: ActingDependencies, retentionSeconds: number): Repeated[] {
-  const { logger } = dependencies;
+  const { logger, payers } = dependencies;
+  const follow = async (): Promise<void> => {
+    await payers.advance();
+  };
   const forget = () => forgetEnded(dependencies, retentionSeconds);
   return [
+    repeat("follow blocks", FOLLOW_EVERY_SECONDS, follow, logger),
     repeat("finish tasks", FINISH_EVERY_SECONDS, () => finishTasks(dependencies), logger),
     repeat("finish payments", FINISH_EVERY_SECONDS, () => finishPayments(dependencies), logger),
     repeat("forget what ended", FORGET_EVERY_SECONDS, forget, logger),
@@ -119,6 +130,7 @@ function startDuties(dependencies: ActingDependencies, retentionSeconds: number)
 interface Foundations {
   network: Network;
   provider: ChainProvider;
+  payers: PayerStates;
   escrow: TaskEscrowAdapter;
   wallet: Wallet;
   store: FacilitatorStore;
@@ -128,7 +140,7 @@ interface Foundations {
 }
 
 function connect(foundations: Foundations, exposureCap: bigint): ActingDependencies {
-  const { network, provider, wallet, store, logger } = foundations;
+  const { network, provider, escrow, wallet, store, logger } = foundations;
   const terms: PaymentTerms = {
     chainId: BigInt(network.chainId),
     network: caip2(network),
@@ -143,6 +155,7 @@ function connect(foundations: Foundations, exposureCap: bigint): ActingDependenc
   const dependencies = {
     ...foundations,
     terms,
+    entriesPaused: oncePerBlock((blockNumber) => escrow.entriesPaused(blockNumber)),
     settlement: new SettlementAdapter(network.contracts.settlement, provider),
     verifierSet: new VerifierSetAdapter(network.contracts.verifierSet, provider),
     outbox: new Outbox({ provider, wallet, chainId: terms.chainId, store, logger }),

@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from "kysely";
+import { claimNonces } from "./claimNonces.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
 /** A payer's Permit2 nonce as a task or a merchant's payment takes it. */
@@ -18,6 +19,8 @@ export interface NonceClaim {
   identifier: string | null;
   /** What this payer may owe of this token at the same time, atomic units; only for what is exposed. */
   cap?: bigint;
+  /** Whether it passes the cap, and a loss, where nothing else is owed. */
+  aloneUncapped?: boolean;
   /** What the payer has for everything that is owed of this token, this claim included; atomic units. */
   funds?: bigint;
 }
@@ -57,24 +60,10 @@ export interface Loss {
 type Db = Kysely<FacilitatorSchema>;
 type Trx = Transaction<FacilitatorSchema>;
 
-/**
- * Takes a payer's nonce inside the transaction that writes what it is taken for. Until that transaction ends, no other claim
- * of the same payer is decided, so what is owed is never counted too low.
- */
+/** Takes one payer's nonce, see {@link claimNonces}. */
 export async function claimNonce(trx: Trx, claim: NonceClaim): Promise<NonceOutcome> {
-  const { cap, funds, ...row } = claim;
-  const { payer, nonce, token, amount, identifier } = row;
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`payer ${payer}`}, 0))`.execute(trx);
-  const held = await holding(trx, payer, nonce, identifier);
-  if (held) return held;
-  if (row.sponsored && (await isSponsoring(trx, payer, token))) return { outcome: "sponsoring" };
-  const exposure = await exposureOf(trx, payer, token);
-  const owed = exposure.outstanding + amount;
-  if (funds !== undefined && owed > funds) return { outcome: "uncovered", ...exposure };
-  const isRisky = cap !== undefined && (owed > cap || exposure.lost > 0n);
-  if (row.exposed && isRisky) return { outcome: "overexposed", ...exposure };
-  await trx.insertInto("claims").values(row).execute();
-  return { outcome: "claimed" };
+  const [outcome] = await claimNonces(trx, [claim]);
+  return outcome as NonceOutcome;
 }
 
 /**
@@ -126,27 +115,6 @@ export async function exposureOf(db: Db, payer: string, token: string): Promise<
     .where("token", "=", token)
     .executeTakeFirstOrThrow();
   return { outstanding: owed.sum, lost: lost.sum };
-}
-
-/** The claim that has the nonce, or else the one that has the identifier. */
-async function holding(
-  trx: Trx,
-  payer: string,
-  nonce: bigint,
-  identifier: string | null,
-): Promise<NonceOutcome | undefined> {
-  const ofPayer = trx.selectFrom("claims").select(["holder", "identifier"]).where("payer", "=", payer);
-  const byNonce = await ofPayer.where("nonce", "=", nonce).executeTakeFirst();
-  if (byNonce) return { outcome: "held", by: "nonce", ...byNonce };
-  if (identifier === null) return undefined;
-  const byIdentifier = await ofPayer.where("identifier", "=", identifier).executeTakeFirst();
-  return byIdentifier && { outcome: "held", by: "identifier", ...byIdentifier };
-}
-
-async function isSponsoring(trx: Trx, payer: string, token: string): Promise<boolean> {
-  const ofPayer = trx.selectFrom("claims").select("holder").where("payer", "=", payer).where("token", "=", token);
-  const sponsored = ofPayer.where("sponsored", "=", true);
-  return (await sponsored.executeTakeFirst()) !== undefined;
 }
 
 async function recordLoss(trx: Trx, payer: string, nonce: bigint, { reason, shares }: Loss): Promise<void> {

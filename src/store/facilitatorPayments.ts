@@ -7,8 +7,10 @@ import {
   GAS_SPONSORING,
 } from "#protocol/gasSponsoring.ts";
 import { type ProxyPayload, proxyPayloadJson, proxyPayloadToJson, type ProxyScheme } from "#protocol/proxyPayment.ts";
-import { claimNonce, endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
+import { claimNonces } from "./claimNonces.ts";
+import { endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+import { groupedWrites } from "./groupedWrites.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
 import type { PaymentState } from "./paymentsMigration.ts";
 
@@ -31,7 +33,7 @@ export interface PaymentClaim {
 }
 
 /** What a claim takes of the payer's, beside the nonce. */
-export type PaymentClaimTerms = Pick<NonceClaim, "identifier" | "cap" | "funds">;
+export type PaymentClaimTerms = Pick<NonceClaim, "identifier" | "cap" | "aloneUncapped" | "funds">;
 
 /** How a payment ended, in x402's names. */
 export interface PaymentAnswer {
@@ -110,8 +112,11 @@ const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentState[]>
 };
 
 export function facilitatorPayments(db: Db): FacilitatorPayments {
+  const claimOne = groupedWrites((requests: readonly PaymentRequest[]) =>
+    db.transaction().execute((trx) => claimPayments(trx, requests)),
+  );
   return {
-    claimPayment: (claim, terms) => db.transaction().execute((trx) => claimPayment(trx, claim, terms)),
+    claimPayment: (claim, terms) => claimOne({ claim, terms }),
     recordRepetition: async (digest, afterSeconds) => {
       const repeated = await db
         .updateTable("payments")
@@ -141,31 +146,44 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
   };
 }
 
-async function claimPayment(trx: Trx, claim: PaymentClaim, terms: PaymentClaimTerms): Promise<NonceOutcome> {
-  const { digest, scheme, payload, merchant, resource, lapsesAt, permit, claimedBlock } = claim;
+type PaymentRequest = { claim: PaymentClaim; terms: PaymentClaimTerms };
+
+async function claimPayments(trx: Trx, requests: readonly PaymentRequest[]): Promise<NonceOutcome[]> {
+  const outcomes = await claimNonces(
+    trx,
+    requests.map(({ claim, terms }) => ({ ...owedUnder(claim), ...terms })),
+  );
+  const taken = requests.filter((_, index) => outcomes[index]?.outcome === "claimed");
+  if (taken.length === 0) return outcomes;
+  // Their nonces were free, so what there may be are lapsed ones.
+  await trx
+    .insertInto("payments")
+    .values(taken.map(({ claim }) => rowOf(claim)))
+    .onConflict((conflict) =>
+      conflict.column("digest").doUpdateSet((row) => ({
+        ...{ state: row.ref("excluded.state"), payload: row.ref("excluded.payload"), amount: null, answer: null },
+        ...{ merchant: row.ref("excluded.merchant"), resource: row.ref("excluded.resource"), endedAt: null },
+        ...{ deadline: row.ref("excluded.deadline"), permit: row.ref("excluded.permit"), repeated: false },
+        ...{ claimedBlock: row.ref("excluded.claimedBlock"), claimedAt: sql`now()` },
+      })),
+    )
+    .execute();
+  return outcomes;
+}
+
+function owedUnder({ digest, payload, permit }: PaymentClaim) {
   const { from: payer, nonce, permitted } = payload.permit2Authorization;
   const { token, amount } = permitted;
-  const owed = { payer, nonce, token, amount, holder: digest, exposed: true, sponsored: permit !== null };
-  const taken = await claimNonce(trx, { ...owed, ...terms });
-  if (taken.outcome !== "claimed") return taken;
-  const row = {
-    ...{ scheme, merchant, resource, claimedBlock, deadline: lapsesAt },
+  return { payer, nonce, token, amount, holder: digest, exposed: true, sponsored: permit !== null };
+}
+
+function rowOf({ digest, scheme, payload, merchant, resource, lapsesAt, permit, claimedBlock }: PaymentClaim) {
+  return {
+    ...{ digest, scheme, merchant, resource, claimedBlock, deadline: lapsesAt },
     ...{ state: "claimed" as const, amount: null, answer: null, endedAt: null },
     payload: JSON.stringify(proxyPayloadToJson(payload)),
     permit: permit && JSON.stringify(allowancePermitToJson(permit)),
   };
-  // Its nonce was free, so what there may be is a lapsed one.
-  await trx
-    .insertInto("payments")
-    .values({ digest, ...row })
-    .onConflict((conflict) =>
-      conflict
-        .column("digest")
-        .doUpdateSet({ ...row, claimedAt: sql`now()`, repeated: false })
-        .where("payments.state", "=", "lapsed"),
-    )
-    .executeTakeFirstOrThrow();
-  return taken;
 }
 
 async function end(

@@ -18,6 +18,7 @@ export const testNetwork: Network = {
     modelRegistry: addressOf("6"),
     accessManager: addressOf("7"),
     timelock: addressOf("8"),
+    payerReader: addressOf("d"),
   },
   parameters: { maxTaskSeconds: 600, settleWindowSeconds: 300 },
   hub: "http://hub.test",

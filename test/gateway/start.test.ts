@@ -25,6 +25,7 @@ const network: Network = {
     modelRegistry: contract,
     accessManager: contract,
     timelock: contract,
+    payerReader: contract,
   },
   parameters: { maxTaskSeconds: 600, settleWindowSeconds: 60 },
   hub: "http://127.0.0.1:9",

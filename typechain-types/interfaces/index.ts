@@ -4,6 +4,7 @@
 export type { IFacilitatorEntry } from './IFacilitatorEntry.ts';
 export type { IModelRegistry } from './IModelRegistry.ts';
 export type { INodeRegistry } from './INodeRegistry.ts';
+export type { IPayerReader } from './IPayerReader.ts';
 export type { ISettlement } from './ISettlement.ts';
 export type { ITaskEscrow } from './ITaskEscrow.ts';
 export type { IVerifierSet } from './IVerifierSet.ts';

@@ -3,6 +3,7 @@
 /* eslint-disable */
 export type { FacilitatorEntry } from './FacilitatorEntry.ts';
 export type { OPG } from './OPG.ts';
+export type { PayerReader } from './PayerReader.ts';
 export type { Settlement } from './Settlement.ts';
 export type { TaskEscrow } from './TaskEscrow.ts';
 export type { VerifierSet } from './VerifierSet.ts';

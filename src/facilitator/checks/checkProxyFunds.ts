@@ -1,5 +1,4 @@
 import { PERMIT2 } from "#protocol/payment.ts";
-import { proxyPaymentDigest } from "#protocol/proxyPayment.ts";
 import { type CheckResult, passed, type Refusal, refused } from "./check.ts";
 import { checkSponsorship, needsPermit, type Sponsorship } from "./checkSponsorship.ts";
 import type { ProxyFacts, ProxyPayment, ProxyTerms } from "./proxyPayment.ts";
@@ -15,11 +14,11 @@ export function checkProxyAsset(payment: ProxyPayment, { network }: ProxyTerms, 
 
 /** The payer signed exactly this authorization; as Permit2 decides, a payer with code is asked (EIP-1271). */
 export function checkProxySignature(payment: ProxyPayment, { chainId }: ProxyTerms, facts: ProxyFacts): CheckResult {
-  const { scheme, permit2Authorization, signature } = payment;
+  const { permit2Authorization, digest, signature } = payment;
   const { from } = permit2Authorization;
   const isPayers = facts.payerHasCode
     ? facts.contractAcceptsSignature === true
-    : recoverSigner(proxyPaymentDigest(scheme, permit2Authorization, chainId), signature) === from;
+    : recoverSigner(digest, signature) === from;
   if (isPayers) return passed;
   const words = `The signature is not ${from}'s for this authorization; sign it with that account, on chain ${chainId}.`;
   return refused("invalid_permit2_signature", words, { payer: from, chainId });

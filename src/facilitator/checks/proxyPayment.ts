@@ -16,6 +16,8 @@ export interface ProxyRequirements {
 /** A payment by way of one of x402's proxies as it was sent, read but not checked. */
 export interface ProxyPayment extends ProxyPayload {
   scheme: ProxyScheme;
+  /** What the payer signed. */
+  digest: string;
   requirements: ProxyRequirements;
   /** The payer's EIP-2612 permit for Permit2. */
   permit: AllowancePermit | "absent" | "malformed";

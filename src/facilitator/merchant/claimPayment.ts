@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readPaymentFacts } from "#chain/chainFacts.ts";
+import type { PaymentQuestion } from "#chain/chainFacts.ts";
 import { readPermitFacts } from "#chain/permitFacts.ts";
 import { type CheckResult, firstRefusal, passed, refused } from "#facilitator/checks/check.ts";
 import {
@@ -12,8 +12,8 @@ import { checkProxyPayment, checkProxyTerms } from "#facilitator/checks/checkPro
 import { needsPermit } from "#facilitator/checks/checkSponsorship.ts";
 import type { MerchantPayment, ProxyFacts } from "#facilitator/checks/proxyPayment.ts";
 import type { Dependencies } from "#facilitator/dependencies.ts";
-import { proxyPaymentDigest } from "#protocol/proxyPayment.ts";
-import type { Exposure, NonceOutcome } from "#store/facilitatorClaims.ts";
+import type { AllowancePermit } from "#protocol/gasSponsoring.ts";
+import type { NonceOutcome } from "#store/facilitatorClaims.ts";
 import type { StoredPayment } from "#store/facilitatorPayments.ts";
 
 const TAKEN = "pays for something already";
@@ -29,63 +29,98 @@ const MAX_CLAIM_SECONDS = 86_400;
  * @throws OpgError `chain_unavailable`
  */
 export async function claimPayment(dependencies: Dependencies, payment: MerchantPayment): Promise<CheckResult> {
-  const { terms, clock, store, logger } = dependencies;
+  const { terms, clock, store } = dependencies;
   const early = checkProxyTerms(payment, terms, clock());
   if (!early.ok) return early;
-  const { scheme, signature, permit2Authorization } = payment;
-  const digest = proxyPaymentDigest(scheme, permit2Authorization, terms.chainId);
-  const known = await store.findPayment(digest);
+  const remembered = await rememberedFacts(dependencies, payment);
+  if (check(dependencies, payment, remembered).ok) {
+    const outcome = await claim(dependencies, payment, remembered);
+    if (outcome.outcome !== "uncovered") return conclude(dependencies, payment, outcome, remembered);
+  }
+  const known = await store.findPayment(payment.digest);
   // The very same bytes were checked before.
-  if (known?.payload.signature === signature && known.state !== "lapsed") {
-    return checkRepeated(dependencies, payment, digest);
+  if (known?.payload.signature === payment.signature && known.state !== "lapsed") {
+    return checkRepeated(dependencies, payment);
   }
-
-  const { facts, exposure } = await readFacts(dependencies, payment, digest);
-  const checked = checkProxyPayment(payment, terms, facts, Math.max(clock(), facts.block.timestamp));
+  const facts = await newestFacts(dependencies, payment);
+  const checked = check(dependencies, payment, facts);
   if (!checked.ok) return checked;
-  const permit =
-    typeof payment.permit === "object" && needsPermit(sponsorshipOf(payment, facts)) ? payment.permit : null;
-  const allowance = permit?.amount ?? facts.allowance;
-  const outcome = await store.claimPayment(
-    {
-      ...{ digest, scheme, payload: { signature, permit2Authorization }, permit, claimedBlock: facts.block.number },
-      ...{ merchant: payment.merchant, resource: payment.resource, lapsesAt: lapseOf(payment, facts, clock()) },
-    },
-    {
-      identifier: payment.identifier,
-      funds: facts.balance < allowance ? facts.balance : allowance,
-      ...capOf(dependencies, payment, exposure),
-    },
-  );
-  if (outcome.outcome === "claimed") {
-    const { from: payer, permitted, witness } = permit2Authorization;
-    logger.info({ payment: digest, payer, payee: witness.to, amount: permitted.amount }, "merchant's payment claimed");
-  }
-  return outcome.outcome === "held" && outcome.holder === digest
-    ? checkRepeated(dependencies, payment, digest)
-    : checkOutcome(dependencies, payment, outcome, { ...facts, allowance });
+  return conclude(dependencies, payment, await claim(dependencies, payment, facts), facts);
 }
 
-async function readFacts({ provider, store }: Dependencies, payment: MerchantPayment, digest: string) {
-  const { signature, permit2Authorization } = payment;
-  const { from: payer, nonce, permitted } = permit2Authorization;
+/** What is known without asking anybody. What the payer owes comes to light when it is claimed. */
+async function rememberedFacts({ payers }: Dependencies, payment: MerchantPayment): Promise<ProxyFacts> {
+  return { ...(await payers.factsOf(questionOf(payment))), outstanding: 0n };
+}
+
+/** Nobody is refused for what the newest block has mended, or without being told all that is owed. */
+async function newestFacts({ provider, payers, store }: Dependencies, payment: MerchantPayment): Promise<ProxyFacts> {
+  await payers.advance();
+  const { from: payer, permitted } = payment.permit2Authorization;
   const { token, amount } = permitted;
-  const [chainFacts, exposure] = await Promise.all([
-    readPaymentFacts(provider, { token, payer, nonce, digest, signature }),
+  const [chainFacts, { outstanding }] = await Promise.all([
+    payers.factsOf(questionOf(payment)),
     store.exposureOf(payer, token),
   ]);
-  const { outstanding } = exposure;
   const facts: ProxyFacts = { ...chainFacts, outstanding };
-  if (facts.allowance >= amount + outstanding) return { facts, exposure };
-  const permits = await readPermitFacts(provider, token, payer, chainFacts.block.number);
-  return { facts: permits ? { ...facts, permits } : facts, exposure };
+  if (facts.allowance >= amount + outstanding) return facts;
+  const permits = await readPermitFacts(provider, token, payer, facts.block.number);
+  return permits ? { ...facts, permits } : facts;
 }
 
-/** The limit is in our own token. A single payment may be above it; after a loss a payer has no other beside it. */
-function capOf({ terms }: Dependencies, payment: MerchantPayment, { outstanding, lost }: Exposure): { cap?: bigint } {
-  const { token, amount } = payment.permit2Authorization.permitted;
-  if (token !== terms.token || (lost > 0n && outstanding === 0n)) return {};
-  return { cap: terms.exposureCap > amount ? terms.exposureCap : amount };
+function questionOf({ digest, signature, permit2Authorization }: MerchantPayment): PaymentQuestion {
+  const { from: payer, nonce, permitted } = permit2Authorization;
+  return { token: permitted.token, payer, nonce, digest, signature };
+}
+
+function check({ terms, clock }: Dependencies, payment: MerchantPayment, facts: ProxyFacts): CheckResult {
+  return checkProxyPayment(payment, terms, facts, Math.max(clock(), facts.block.timestamp));
+}
+
+/** The limit on what is owed is in our own token. A single payment may be above it. */
+function claim({ terms, store, clock }: Dependencies, payment: MerchantPayment, facts: ProxyFacts) {
+  const { digest, scheme, signature, permit2Authorization, merchant, resource, identifier } = payment;
+  const permit = submittedPermit(payment, facts);
+  const isCapped = permit2Authorization.permitted.token === terms.token;
+  return store.claimPayment(
+    {
+      ...{ digest, scheme, payload: { signature, permit2Authorization }, merchant, resource, permit },
+      ...{ lapsesAt: lapseOf(payment, facts, clock()), claimedBlock: facts.block.number },
+    },
+    {
+      ...{ identifier, funds: fundsOf(payment, facts) },
+      ...(isCapped ? { cap: terms.exposureCap, aloneUncapped: true } : {}),
+    },
+  );
+}
+
+function submittedPermit(payment: MerchantPayment, facts: ProxyFacts): AllowancePermit | null {
+  return typeof payment.permit === "object" && needsPermit(sponsorshipOf(payment, facts)) ? payment.permit : null;
+}
+
+function allowanceOf(payment: MerchantPayment, facts: ProxyFacts): bigint {
+  return submittedPermit(payment, facts)?.amount ?? facts.allowance;
+}
+
+function fundsOf(payment: MerchantPayment, facts: ProxyFacts): bigint {
+  const allowance = allowanceOf(payment, facts);
+  return facts.balance < allowance ? facts.balance : allowance;
+}
+
+function conclude(
+  dependencies: Dependencies,
+  payment: MerchantPayment,
+  outcome: NonceOutcome,
+  facts: ProxyFacts,
+): Promise<CheckResult> | CheckResult {
+  const { digest, permit2Authorization } = payment;
+  if (outcome.outcome === "held" && outcome.holder === digest) return checkRepeated(dependencies, payment);
+  if (outcome.outcome === "claimed") {
+    const { from: payer, permitted, witness } = permit2Authorization;
+    const about = { payment: digest, payer, payee: witness.to, amount: permitted.amount, block: facts.block.number };
+    dependencies.logger.info(about, "merchant's payment claimed");
+  }
+  return checkOutcome(dependencies, payment, outcome, { ...facts, allowance: allowanceOf(payment, facts) });
 }
 
 /**
@@ -93,7 +128,8 @@ function capOf({ terms }: Dependencies, payment: MerchantPayment, { outstanding,
  * use, which may still be served. Where no settlement comes, that one counts as lost and this one takes its place, once: a
  * payer chooses identifiers alone, and could otherwise have one payment served as often as it likes.
  */
-async function checkRepeated({ store }: Dependencies, payment: MerchantPayment, digest: string): Promise<CheckResult> {
+async function checkRepeated({ store }: Dependencies, payment: MerchantPayment): Promise<CheckResult> {
+  const { digest } = payment;
   if (!isRepetition(payment, await store.findPayment(digest))) return nonceTaken(payment, TAKEN);
   await sleep(LOST_AFTER_SECONDS * 1000);
   const isSecond = await store.recordRepetition(digest, LOST_AFTER_SECONDS);

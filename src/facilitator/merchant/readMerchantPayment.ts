@@ -8,7 +8,8 @@ import { envelopeOf, type PaymentBody } from "#facilitator/readPayment.ts";
 import { allowancePermitIn } from "#protocol/gasSponsoring.ts";
 import { address, uint } from "#protocol/hex.ts";
 import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
-import { proxyPayloadJson } from "#protocol/proxyPayment.ts";
+import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
+import { fastKeccak } from "#service/fastKeccak.ts";
 
 const requirementsJson = z.object({ network: z.string(), amount: uint(256), asset: address, payTo: address });
 const payerJson = z.looseObject({ permit2Authorization: z.looseObject({ from: address }) });
@@ -34,9 +35,11 @@ export function readMerchantPayment(
     const words = `Payments of scheme "${scheme}" are settled by way of Permit2 here; sign a permit2Authorization.`;
     return refused("unsupported_payload_type", words);
   }
+  const read = readPart("paymentPayload.payload", proxyPayloadJson[scheme], payload);
   return {
     scheme,
-    ...readPart("paymentPayload.payload", proxyPayloadJson[scheme], payload),
+    ...read,
+    digest: proxyPaymentDigest(scheme, read.permit2Authorization, terms.chainId, fastKeccak),
     requirements: readPart("paymentRequirements", requirementsJson, body.paymentRequirements),
     merchant: authorization === undefined ? null : createHash("sha256").update(authorization).digest("hex"),
     resource: resource?.url ?? null,

@@ -4,7 +4,6 @@ import { nonceTaken } from "#facilitator/checks/checkProxyFunds.ts";
 import type { MerchantPayment } from "#facilitator/checks/proxyPayment.ts";
 import { recoverSigner } from "#facilitator/checks/recoverSigner.ts";
 import type { Dependencies } from "#facilitator/dependencies.ts";
-import { proxyPaymentDigest } from "#protocol/proxyPayment.ts";
 import type { PaymentAnswer, StoredPayment } from "#store/facilitatorPayments.ts";
 import { claimPayment } from "./claimPayment.ts";
 import type { PaymentSettler } from "./paymentSettler.ts";
@@ -28,10 +27,10 @@ export async function settlePayment(
   dependencies: SettlingDependencies,
   payment: MerchantPayment,
 ): Promise<PaymentAnswer | Refusal> {
-  const { store, terms, settler } = dependencies;
+  const { store, settler } = dependencies;
   const { permitted } = payment.permit2Authorization;
   const { amount } = payment.requirements;
-  const digest = proxyPaymentDigest(payment.scheme, payment.permit2Authorization, terms.chainId);
+  const { digest } = payment;
 
   let stored = await store.findPayment(digest);
   if (!stored || stored.state === "lapsed") {

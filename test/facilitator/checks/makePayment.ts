@@ -120,9 +120,9 @@ export async function makeUptoPayment(changes: UptoChanges = {}): Promise<UptoPa
   const requirements = { network, amount: 1000n, asset: token, payTo: taskEscrow, ...changes.requirements };
   const signature = await payer.signTypedData(domain, types, value);
   const extensions = { identifier: null, permit: changes.permit ?? plain.permit };
+  const digest = proxyPaymentDigest("upto", authorization, chainId);
   return {
-    ...{ ...extensions, scheme: "upto", signature, authorization, requirements, task: makeTask(changes.task) },
-    digest: proxyPaymentDigest("upto", authorization, chainId),
-    proxy: { ...extensions, scheme: "upto", signature, permit2Authorization: authorization, requirements },
+    ...{ ...extensions, scheme: "upto", signature, digest, authorization, requirements, task: makeTask(changes.task) },
+    proxy: { ...extensions, scheme: "upto", signature, digest, permit2Authorization: authorization, requirements },
   };
 }

@@ -66,6 +66,7 @@ export async function makeProxyPayment(scheme: ProxyScheme, changes: ProxyChange
   const { domain, types, value } = proxyTypedData(scheme, permit2Authorization, changes.chainId ?? terms.chainId);
   return {
     scheme,
+    digest: TypedDataEncoder.hash({ ...domain, chainId: terms.chainId }, types, value),
     signature: await payer.signTypedData(domain, types, value),
     permit2Authorization,
     requirements: { network: terms.network, amount: 1000n, asset: token, payTo: to },

@@ -4,6 +4,7 @@
 export { IFacilitatorEntry__factory } from './IFacilitatorEntry__factory.ts';
 export { IModelRegistry__factory } from './IModelRegistry__factory.ts';
 export { INodeRegistry__factory } from './INodeRegistry__factory.ts';
+export { IPayerReader__factory } from './IPayerReader__factory.ts';
 export { ISettlement__factory } from './ISettlement__factory.ts';
 export { ITaskEscrow__factory } from './ITaskEscrow__factory.ts';
 export { IVerifierSet__factory } from './IVerifierSet__factory.ts';

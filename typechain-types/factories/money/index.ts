@@ -3,6 +3,7 @@
 /* eslint-disable */
 export { FacilitatorEntry__factory } from './FacilitatorEntry__factory.ts';
 export { OPG__factory } from './OPG__factory.ts';
+export { PayerReader__factory } from './PayerReader__factory.ts';
 export { Settlement__factory } from './Settlement__factory.ts';
 export { TaskEscrow__factory } from './TaskEscrow__factory.ts';
 export { VerifierSet__factory } from './VerifierSet__factory.ts';

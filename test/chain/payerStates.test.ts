@@ -1,0 +1,120 @@
+import { expect } from "chai";
+import { ZeroAddress } from "ethers";
+import { network } from "hardhat";
+import { readPaymentFacts } from "#chain/chainFacts.ts";
+import { PayerReaderAdapter } from "#chain/payerReader.ts";
+import { PayerStates } from "#chain/payerStates.ts";
+import { OpgError } from "#protocol/errors.ts";
+import { networkFixture, type NetworkFixture } from "#test/contracts/fixture.ts";
+
+const connection = await network.create();
+const { loadFixture, mine } = connection.networkHelpers;
+
+const MAX_BLOCK_AGE_SECONDS = 60;
+
+describe("PayerStates", () => {
+  let fixture: NetworkFixture;
+  let states: PayerStates;
+  let now: number;
+  let reads: number;
+
+  beforeEach(async () => {
+    fixture = await loadFixture(networkFixture);
+    const { provider, addresses } = fixture;
+    const reader = new PayerReaderAdapter(addresses.payerReader, provider);
+    now = (await provider.getBlock("latest"))?.timestamp ?? 0;
+    reads = 0;
+    states = new PayerStates({
+      provider,
+      reader: {
+        read: (...question) => {
+          reads++;
+          return reader.read(...question);
+        },
+      },
+      clock: () => now,
+      maxBlockAgeSeconds: MAX_BLOCK_AGE_SECONDS,
+    });
+  });
+
+  const questionOf = (payer: string, nonce = 0n) => {
+    const { addresses } = fixture;
+    return { token: addresses.opg, payer, nonce, digest: `0x${"11".repeat(32)}`, signature: "0x" };
+  };
+  const codeOf = async (promise: Promise<unknown>): Promise<string | undefined> =>
+    promise.then(
+      () => undefined,
+      (error: unknown) => (error as OpgError).code,
+    );
+
+  it("says what the chain says, of one block", async () => {
+    const { provider, wallets } = fixture;
+    for (const { address } of [wallets.payer, wallets.stranger]) {
+      const facts = await states.factsOf(questionOf(address));
+      const { number, timestamp } = facts.block;
+      const fresh = await readPaymentFacts(provider, questionOf(address));
+      expect({ ...facts, block: { number, timestamp } }).to.deep.equal(fresh);
+    }
+  });
+
+  it("asks once for all who come at once, and never again at the same block", async () => {
+    const { wallets } = fixture;
+    const payers = [wallets.payer, wallets.stranger, wallets.faucet];
+    await Promise.all(payers.map(({ address }) => states.factsOf(questionOf(address))));
+    expect(reads).to.equal(1);
+    await Promise.all(payers.map(({ address }) => states.factsOf(questionOf(address, 7n))));
+    expect(reads).to.equal(1);
+  });
+
+  it("knows every payer anew after a block, by one call", async () => {
+    const { wallets } = fixture;
+    const question = questionOf(wallets.payer.address);
+    const before = await states.factsOf(question);
+    for (let round = 0; round < 2; round++) await states.factsOf(questionOf(wallets.stranger.address));
+    const task = await fixture.openTask();
+    expect((await states.factsOf(question)).balance, "until the block is seen").to.equal(before.balance);
+    reads = 0;
+    const block = await states.advance();
+    expect(block.number).to.equal(before.block.number + 1);
+    const after = await states.factsOf({ ...question, nonce: task.nonce });
+    expect([after.balance, after.nonceUsed]).to.deep.equal([before.balance - task.maxAmount, true]);
+    await states.factsOf(questionOf(wallets.stranger.address));
+    expect(reads).to.equal(1);
+    expect(await states.advance()).to.deep.equal(block);
+    expect(reads).to.equal(1);
+  });
+
+  it("counts a token that is none as empty, whatever else is asked for with it", async () => {
+    const { wallets, addresses } = fixture;
+    const { payer } = wallets;
+    const [none, real] = await Promise.all([
+      states.stateOf({ token: ZeroAddress, payer: payer.address }, 0n),
+      states.stateOf({ token: addresses.opg, payer: payer.address }, 0n),
+    ]);
+    expect([none.balance, none.allowance, none.tokenHasCode]).to.deep.equal([0n, 0n, false]);
+    expect([real.balance > 0n, real.tokenHasCode]).to.deep.equal([true, true]);
+  });
+
+  it("refuses to go by a block that is too old", async () => {
+    const question = questionOf(fixture.wallets.payer.address);
+    await states.factsOf(question);
+    now += MAX_BLOCK_AGE_SECONDS;
+    await states.factsOf(question);
+    now += 1;
+    expect(await codeOf(states.factsOf(question))).to.equal("chain_unavailable");
+    await mine(1, { interval: 2 * MAX_BLOCK_AGE_SECONDS });
+    await states.advance();
+    await states.factsOf(question);
+  });
+
+  it("follows nobody for ever who is not asked about", async () => {
+    await states.factsOf(questionOf(fixture.wallets.payer.address));
+    await mine(400);
+    now += 400;
+    await states.advance();
+    await mine(1);
+    reads = 0;
+    await states.advance();
+    expect(reads).to.equal(0);
+  });
+});
