@@ -4,9 +4,19 @@ import { refusalReasons } from "./verdict.ts";
 
 /**
  * Why a transaction was sent: `approve` submits a payer's EIP-2612 permit for Permit2, `capture` settles a task that was
- * released without a lock.
+ * released without a lock. Two belong to no task: `authorize` makes another account a signer of the facilitator's entry,
+ * `clear` does nothing in place of a transaction that is not wanted any more.
  */
-export const transactionPurposes = ["approve", "open", "capture", "settle", "refuse", "refund"] as const;
+export const transactionPurposes = [
+  "approve",
+  "open",
+  "capture",
+  "settle",
+  "refuse",
+  "refund",
+  "authorize",
+  "clear",
+] as const;
 
 export type TransactionPurpose = (typeof transactionPurposes)[number];
 

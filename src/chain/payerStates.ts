@@ -1,5 +1,6 @@
 import type { Provider } from "ethers";
 import { OpgError } from "#protocol/errors.ts";
+import type { ChainHead } from "./chainHead.ts";
 import { type PaymentFacts, type PaymentQuestion, readContractSignature } from "./chainFacts.ts";
 import { type Followed, FollowedSet } from "./followed.ts";
 import type { PayerReaderAdapter, WalletFunds, WalletQuestion, WordQuestion } from "./payerReader.ts";
@@ -28,6 +29,8 @@ export interface PayerState extends WalletFunds {
 /** What payer states are read with. */
 export interface PayerStatesDependencies {
   provider: Provider;
+  /** Says which block is the newest. */
+  head: Pick<ChainHead, "advance" | "newest">;
   reader: Pick<PayerReaderAdapter, "read">;
   /** Seconds since 1970. */
   clock: () => number;
@@ -112,8 +115,11 @@ export class PayerStates {
   }
 
   async #advance(): Promise<ObservedBlock> {
-    const newest = await this.#newestBlock();
-    if (newest.hash === this.#block?.hash) return this.#block;
+    const { head } = this.#dependencies;
+    await head.advance();
+    const { number, timestamp, hash } = head.newest;
+    const newest: ObservedBlock = { number, timestamp, hash };
+    if (hash === this.#block?.hash) return this.#block;
     const wallets = this.#wallets.dueAt(newest.number);
     const words = this.#words.dueAt(newest.number);
     const { funds, bitmaps } = await this.#read(wallets, words, newest.number);
@@ -124,16 +130,6 @@ export class PayerStates {
     this.#words.know(words, bitmaps);
     this.#block = newest;
     return newest;
-  }
-
-  /** An endpoint that lags behind is not followed back, unless the block that was seen last is none any more. */
-  async #newestBlock(): Promise<ObservedBlock> {
-    const { provider } = this.#dependencies;
-    const [newest, last] = [await provider.getBlock("latest"), this.#block];
-    if (!newest?.hash) throw new OpgError("chain_unavailable", "The chain has no newest block; try again in a moment.");
-    if (last && newest.number < last.number && (await provider.getBlock(last.hash))) return last;
-    const { number, timestamp, hash } = newest;
-    return { number, timestamp, hash };
   }
 
   /** Reads, in one call for all who wait, what was asked for but is not known yet. */

@@ -17,8 +17,8 @@ export interface SearchedPayment {
 
 /** What the chain has of a payment that we did not settle ourselves. */
 export interface FoundTransfers {
-  /** Hash of the call by which exactly this authorization paid exactly this amount. */
-  settlement: string | undefined;
+  /** The call by which exactly this authorization paid exactly this amount, and the block that holds it. */
+  settlement: { hash: string; blockNumber: number } | undefined;
   /** Whether the payee got the amount from the payer at all, in whatever way. */
   isPaidSomehow: boolean;
 }
@@ -41,5 +41,8 @@ export async function findProxyTransfers(provider: Provider, searched: SearchedP
   const transactions = await Promise.all(hashes.map((hash) => provider.getTransaction(hash)));
   const isSettlement = (transaction: TransactionResponse | null): boolean =>
     transaction !== null && isProxySettlement(scheme, authorization, amount, transaction);
-  return { settlement: transactions.find(isSettlement)?.hash, isPaidSomehow: hashes.length > 0 };
+  const hash = transactions.find(isSettlement)?.hash;
+  const blockNumber = paid.find(({ transactionHash }) => transactionHash === hash)?.blockNumber;
+  const settlement = hash === undefined || blockNumber === undefined ? undefined : { hash, blockNumber };
+  return { settlement, isPaidSomehow: hashes.length > 0 };
 }

@@ -1,5 +1,7 @@
-import type { Provider, Wallet } from "ethers";
+import type { Wallet } from "ethers";
+import type { ChainHead } from "#chain/chainHead.ts";
 import type { ObservedBlock, PayerStates } from "#chain/payerStates.ts";
+import type { RpcProvider } from "#chain/rpcProvider.ts";
 import type { SettlementAdapter } from "#chain/settlement.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
@@ -10,6 +12,7 @@ import type { Operations } from "#service/operations.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
 import type { PaymentSettler } from "./merchant/paymentSettler.ts";
+import type { Depths } from "./inclusionWatch.ts";
 import type { Outbox } from "./outbox.ts";
 import type { TaskCloser } from "./taskCloser.ts";
 import type { TaskOpener } from "./taskOpener.ts";
@@ -18,7 +21,9 @@ import type { TaskOpener } from "./taskOpener.ts";
 export interface Dependencies {
   network: Network;
   terms: PaymentTerms;
-  provider: Provider;
+  provider: RpcProvider;
+  /** The newest block, for everybody. */
+  head: ChainHead;
   /** What payers can pay, out of memory. */
   payers: PayerStates;
   /** Whether governance has stopped new tasks. */
@@ -26,10 +31,14 @@ export interface Dependencies {
   escrow: TaskEscrowAdapter;
   settlement: SettlementAdapter;
   verifierSet: VerifierSetAdapter;
-  /** Signs releases and transactions. */
+  /** The facilitator itself: signs releases. */
   wallet: Wallet;
   store: FacilitatorStore;
   outbox: Outbox;
+  /** How deep a block must be for what it holds to count, and not to be watched any more. */
+  depths: Depths;
+  /** How long a merchant waits for a block. */
+  inclusionWaitSeconds: number;
   operations: Operations;
   clock: Clock;
   logger: Logger;

@@ -1,102 +1,193 @@
-import type { Provider } from "ethers";
+import { readBlockReceipts, type Receipt, readReceipt } from "#chain/blockReceipts.ts";
+import type { HeadBlock } from "#chain/chainHead.ts";
+import type { RpcProvider } from "#chain/rpcProvider.ts";
 import type { Logger } from "#service/logger.ts";
-import { type Repeated, repeat } from "#service/repeat.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
-import type { Inclusion, StoredTransaction } from "#store/facilitatorTransactions.ts";
+import type { NoncePlace, WatchedTransaction } from "#store/facilitatorTransactions.ts";
+import type { OutboxCounters } from "./outboxMetrics.ts";
+import type { Signers } from "./signers.ts";
+import { type Ending, keyOf, type Watched, watched } from "./watchedTransaction.ts";
 
-const LOOK_EVERY_SECONDS = 0.25;
-/** Blocks without it after which a transaction is broadcast again. */
-const REBROADCAST_AFTER_BLOCKS = 5;
-/** Blocks in which its nonce is taken but it has no receipt, after which a transaction counts as displaced. */
-const DISPLACED_AFTER_BLOCKS = 3;
-
-interface Watched {
-  transaction: StoredTransaction;
-  ended: PromiseWithResolvers<Inclusion>;
-  seenBlock: number;
-  blocksWaited: number;
-  blocksDisplaced: number;
+/** How many blocks, its own included, a transaction must have: to count, and to be forgotten. */
+export interface Depths {
+  confirmations: number;
+  reorgBlocks: number;
 }
 
-/** Broadcasts transactions until the chain has them, and records how each ended. */
+/** What watching needs. */
+export interface WatchDependencies {
+  provider: RpcProvider;
+  store: FacilitatorStore;
+  signers: Signers;
+  depths: Depths;
+  counters: OutboxCounters;
+  logger: Logger;
+}
+
+/**
+ * Knows in which block each transaction is: it takes in block after block, records what counts, and takes that back when the
+ * block is replaced. The blocks name their transactions, so nothing is asked about one that is in none of them.
+ */
 export class InclusionWatch {
-  readonly #provider: Provider;
-  readonly #store: FacilitatorStore;
-  readonly #logger: Logger;
+  readonly #dependencies: WatchDependencies;
   readonly #watched = new Map<string, Watched>();
-  #looking: Repeated | undefined;
+  readonly #byHash = new Map<string, Watched>();
+  #newest: HeadBlock | undefined;
+  /** Whether a block could not be taken in whole, so that every receipt has to be asked for. */
+  #isBehind = false;
 
-  constructor({ provider, store, logger }: { provider: Provider; store: FacilitatorStore; logger: Logger }) {
-    this.#provider = provider;
-    this.#store = store;
-    this.#logger = logger;
+  constructor(dependencies: WatchDependencies) {
+    this.#dependencies = dependencies;
   }
 
-  start(): void {
-    this.#looking = repeat("watch transactions", LOOK_EVERY_SECONDS, () => this.#lookAtAll(), this.#logger);
+  /** Watches a transaction from now on; one that is watched already is left alone. */
+  add(stored: WatchedTransaction): Watched {
+    const key = keyOf(stored.transaction);
+    const known = this.#watched.get(key);
+    if (known) return known;
+    const item = watched(stored);
+    this.#watched.set(key, item);
+    for (const { hash } of item.attempts) this.#byHash.set(hash, item);
+    return item;
   }
 
-  async stop(): Promise<void> {
-    await this.#looking?.stop();
+  find(place: NoncePlace): Watched | undefined {
+    return this.#watched.get(keyOf(place));
   }
 
-  /**
-   * Broadcasts a stored transaction and watches it from now on; one that is watched already is left alone.
-   *
-   * @returns when it was broadcast; `ended` resolves when its end is recorded
-   */
-  async add(transaction: StoredTransaction): Promise<{ ended: Promise<Inclusion> }> {
-    const known = this.#watched.get(transaction.hash);
-    if (known) return { ended: known.ended.promise };
-    const ended = Promise.withResolvers<Inclusion>();
-    this.#watched.set(transaction.hash, { transaction, ended, seenBlock: -1, blocksWaited: 0, blocksDisplaced: 0 });
-    await this.#broadcast(transaction);
-    return { ended: ended.promise };
+  /** Those that no block holds. */
+  onTheirWay(): Watched[] {
+    return [...this.#watched.values()].filter(({ place }) => !place);
   }
 
-  async #lookAtAll(): Promise<void> {
-    if (this.#watched.size === 0) return;
-    const block = await this.#provider.getBlockNumber();
-    for (const watched of [...this.#watched.values()]) {
-      if (watched.seenBlock === block) continue;
-      await this.#look(watched);
-      watched.seenBlock = block;
+  /** Another attempt of a transaction, or nothing in its place: whoever waits for the call is told that it was given up. */
+  addAttempt(item: Watched, { hash, raw }: { hash: string; raw: string }, isClearing: boolean): void {
+    item.attempts.push({ hash, raw });
+    item.transaction = { ...item.transaction, hash, raw };
+    this.#byHash.set(hash, item);
+    if (!isClearing) return;
+    const { transaction, ended } = item;
+    item.transaction = { ...transaction, purpose: "clear", subject: keyOf(transaction) };
+    item.ended = Promise.withResolvers();
+    ended.resolve({ hash, status: "reverted", blockNumber: null, blockHash: null, gasUsed: null });
+  }
+
+  /** Another transaction has taken the nonce for good. */
+  async displace(item: Watched): Promise<void> {
+    const { hash } = item.transaction;
+    await this.#end(item, { hash, status: "reverted", blockNumber: null, blockHash: null, gasUsed: null });
+    this.#dependencies.signers.release(item.transaction.signer);
+    this.#forget(item);
+  }
+
+  /** Looks whether a block holds one of the attempts already. @throws OpgError `chain_unavailable` */
+  async lookFor(item: Watched): Promise<void> {
+    await this.#ask(item);
+    await this.#countAll();
+  }
+
+  /** Blocks may have been missed: the next one is taken in by asking about everything. */
+  fallBehind(): void {
+    this.#isBehind = true;
+  }
+
+  /** Takes in the chain's next block. What fails is made up for at the next one. */
+  async takeIn(block: HeadBlock, isGap: boolean): Promise<void> {
+    this.#newest = block;
+    const isWhole = !isGap && !this.#isBehind;
+    this.#isBehind = true;
+    if (isWhole) await this.#follow(block);
+    else for (const item of [...this.#watched.values()]) await this.#ask(item);
+    this.#isBehind = false;
+    await this.#countAll();
+    await this.#finish(block);
+  }
+
+  async #follow(block: HeadBlock): Promise<void> {
+    const replaced = this.#placed().filter(
+      ({ place }) => place.blockNumber >= block.number && place.blockHash !== block.hash,
+    );
+    for (const item of replaced) await this.#takeOut(item);
+    const held = block.transactions.filter((hash) => this.#byHash.get(hash)?.place?.blockHash !== block.hash);
+    const ours = held.filter((hash) => this.#byHash.has(hash));
+    if (ours.length === 0) return;
+    for (const receipt of await readBlockReceipts(this.#dependencies.provider, block, ours)) {
+      const item = this.#byHash.get(receipt.hash);
+      if (item) this.#put(item, receipt);
     }
   }
 
-  async #look(watched: Watched): Promise<void> {
-    const { transaction } = watched;
-    const minedNonces = await this.#provider.getTransactionCount(transaction.signer, "latest");
-    const receipt = await this.#provider.getTransactionReceipt(transaction.hash);
-    if (receipt) {
-      const status = receipt.status === 1 ? "included" : "reverted";
-      return this.#end(watched, { status, blockNumber: receipt.blockNumber, gasUsed: receipt.gasUsed });
-    }
-    watched.blocksDisplaced = minedNonces > transaction.nonce ? watched.blocksDisplaced + 1 : 0;
-    if (watched.blocksDisplaced >= DISPLACED_AFTER_BLOCKS) {
-      return this.#end(watched, { status: "reverted", blockNumber: null, gasUsed: null });
-    }
-    watched.blocksWaited += 1;
-    if (watched.blocksWaited % REBROADCAST_AFTER_BLOCKS === 0) await this.#broadcast(transaction);
+  async #ask(item: Watched): Promise<void> {
+    const { provider } = this.#dependencies;
+    const receipts = await Promise.all(item.attempts.map(({ hash }) => readReceipt(provider, hash)));
+    const found = receipts.find((receipt) => receipt !== undefined);
+    if (item.place && item.place.blockHash !== found?.blockHash) await this.#takeOut(item);
+    if (found && !item.place) this.#put(item, found);
   }
 
-  async #end(watched: Watched, inclusion: Inclusion): Promise<void> {
-    const { hash, subject, purpose } = watched.transaction;
-    await this.#store.recordInclusion(hash, inclusion);
-    this.#watched.delete(hash);
-    this.#logger.info({ subject, purpose, hash, ...inclusion }, "transaction ended");
-    watched.ended.resolve(inclusion);
+  #put(item: Watched, receipt: Receipt): void {
+    if (!item.place) this.#dependencies.signers.release(item.transaction.signer);
+    item.place = receipt;
   }
 
-  /** A refusal to take it decides nothing: it may be known already, or in a block. Only the chain's receipt does. */
-  async #broadcast({ hash, purpose, raw }: StoredTransaction): Promise<void> {
-    try {
-      await this.#provider.broadcastTransaction(raw);
-    } catch (error) {
-      this.#logger.warn(
-        { hash, purpose, reason: (error as { code?: string }).code },
-        "broadcast not accepted, watching on",
+  /** The block that held it is none of the chain's any more. */
+  async #takeOut(item: Watched): Promise<void> {
+    const { store, signers, counters, logger } = this.#dependencies;
+    const { hash, subject, purpose } = item.transaction;
+    if (item.isCounted) {
+      const stored = await store.recordReorg(item.transaction);
+      counters.reorged.inc();
+      logger.warn(
+        { hash, subject, purpose, block: item.place?.blockNumber },
+        "a reorganisation took a transaction out",
       );
+      if (!stored) return this.#forget(item);
+      item.transaction = stored;
+      item.ended = Promise.withResolvers();
+      item.isCounted = false;
     }
+    item.place = undefined;
+    item.blocksWaited = 0;
+    item.isToBeSent = true;
+    signers.occupy(item.transaction.signer);
+  }
+
+  async #countAll(): Promise<void> {
+    const { confirmations } = this.#dependencies.depths;
+    const counting = this.#placed().filter((item) => !item.isCounted && this.#depthOf(item.place) >= confirmations);
+    await Promise.all(counting.map((item) => this.#end(item, item.place)));
+  }
+
+  async #end(item: Watched, ending: Ending): Promise<void> {
+    const { store, logger } = this.#dependencies;
+    const { hash, status, blockNumber, blockHash, gasUsed } = ending;
+    const { subject, purpose } = item.transaction;
+    await store.recordInclusion(hash, { status, blockNumber, blockHash, gasUsed });
+    item.transaction = { ...item.transaction, hash, status, blockNumber, blockHash, gasUsed };
+    item.isCounted = true;
+    logger.info({ subject, purpose, hash, status, blockNumber, gasUsed: gasUsed?.toString() }, "transaction ended");
+    item.ended.resolve(ending);
+  }
+
+  async #finish({ number }: HeadBlock): Promise<void> {
+    const { store, depths } = this.#dependencies;
+    const deep = this.#placed().filter(
+      ({ isCounted, place }) => isCounted && number - place.blockNumber + 1 >= depths.reorgBlocks,
+    );
+    await store.recordFinal(deep.map(({ transaction: { signer, nonce } }) => ({ signer, nonce })));
+    for (const item of deep) this.#forget(item);
+  }
+
+  #forget(item: Watched): void {
+    this.#watched.delete(keyOf(item.transaction));
+    for (const { hash } of item.attempts) this.#byHash.delete(hash);
+  }
+
+  #depthOf({ blockNumber }: Receipt): number {
+    return (this.#newest?.number ?? blockNumber) - blockNumber + 1;
+  }
+
+  #placed(): (Watched & { place: Receipt })[] {
+    return [...this.#watched.values()].filter((item): item is Watched & { place: Receipt } => item.place !== undefined);
   }
 }

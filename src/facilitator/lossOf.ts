@@ -15,7 +15,7 @@ export async function lossOf(
   const [fees, treasury, reason] = await Promise.all([
     settlement.fees(),
     settlement.treasury(),
-    lossReason(dependencies, stored, amount),
+    stored.reorged ? "reorganised" : lossReason(dependencies, stored, amount),
   ]);
   const split = splitCharge(amount, fees);
   return {

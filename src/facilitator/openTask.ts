@@ -1,5 +1,4 @@
 import { Transaction } from "ethers";
-import type { Call } from "#chain/call.ts";
 import { decodeRevert, type Revert } from "#chain/decodeRevert.ts";
 import { CallReverted } from "#chain/submitCall.ts";
 import { OpgError } from "#protocol/errors.ts";
@@ -22,11 +21,20 @@ export async function openTask(
   claim: Claim,
   sponsorship: Opening["sponsorship"],
 ): Promise<void> {
-  let sent: SentTransaction;
   try {
     if (sponsorship) await sponsorAllowance(dependencies, claim.taskId, sponsorship.permit, sponsorship.need);
     if (claim.unlocked) return await release(dependencies, claim);
-    sent = await dependencies.outbox.send(claim.taskId, "open", openingCall(dependencies, claim));
+  } catch (error) {
+    if (isRefusal(error)) return reject(dependencies, claim, error);
+    throw error;
+  }
+  return lockAndRelease(dependencies, claim);
+}
+
+async function lockAndRelease(dependencies: Dependencies, claim: Claim): Promise<void> {
+  let sent: SentTransaction;
+  try {
+    sent = await sendOpening(dependencies, claim);
   } catch (error) {
     if (error instanceof CallReverted)
       return concludeByLock(dependencies, claim, () => Promise.resolve(openFailed(claim, error.revert)));
@@ -37,9 +45,14 @@ export async function openTask(
   await conclude(dependencies, claim, inclusion);
 }
 
-function openingCall({ escrow, terms }: Dependencies, { task, signature, validAfter }: Claim): Call {
-  if (validAfter === null) return escrow.populateOpen(task, signature);
-  return escrow.populateOpenUpto(task, terms.facilitator, validAfter, signature);
+/** Sends what locks a task's money. @throws like `Outbox.send` */
+export function sendOpening(
+  { escrow, terms, outbox }: Dependencies,
+  { taskId, task, signature, validAfter }: Claim,
+): Promise<SentTransaction> {
+  if (validAfter === null) return outbox.send(taskId, "open", escrow.populateOpen(task, signature));
+  const call = escrow.populateOpenUpto(task, terms.facilitator, validAfter, signature);
+  return outbox.send(taskId, "open", call, { sender: "signer" });
 }
 
 /**
@@ -49,16 +62,23 @@ function openingCall({ escrow, terms }: Dependencies, { task, signature, validAf
 export async function finishOpening(dependencies: Dependencies, stored: StoredTask): Promise<void> {
   const opening = stored.transactions.findLast(({ purpose }) => purpose === "open");
   if (!opening) return concludeByLock(dependencies, stored, () => Promise.resolve(interrupted(stored)));
-  const { status, blockNumber, gasUsed } = opening;
-  const inclusion =
-    status === "sent" ? await (await dependencies.outbox.resume(opening)).ended : { status, blockNumber, gasUsed };
-  await conclude(dependencies, stored, inclusion);
+  const { ended } = await dependencies.outbox.resume(opening);
+  await conclude(dependencies, stored, await ended);
 }
 
 async function conclude(dependencies: Dependencies, claim: Claim, inclusion: Inclusion): Promise<void> {
   if (inclusion.status === "included") return release(dependencies, claim);
+  if (inclusion.blockNumber === null && !(await isLocked(dependencies, claim))) {
+    // Something else took its nonce: that says nothing about the payer, so it is sent once more.
+    return lockAndRelease(dependencies, claim);
+  }
   const readFault = async () => openFailed(claim, await revertOf(dependencies, claim.taskId, inclusion));
   return concludeByLock(dependencies, claim, readFault);
+}
+
+/** Where that cannot be read either, the claim is left to be taken up again. */
+async function isLocked({ escrow }: Dependencies, { taskId }: Claim): Promise<boolean> {
+  return (await escrow.lockOf(taskId)).status === "open";
 }
 
 /**

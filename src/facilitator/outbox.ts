@@ -1,90 +1,174 @@
-import { keccak256, type Provider, type Wallet } from "ethers";
+import type { Wallet } from "ethers";
 import type { Call } from "#chain/call.ts";
+import type { ChainHead, HeadBlock } from "#chain/chainHead.ts";
+import { FeeQuote } from "#chain/feeQuote.ts";
+import type { RpcProvider } from "#chain/rpcProvider.ts";
+import { signTransaction } from "#chain/signTransaction.ts";
 import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { Logger } from "#service/logger.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
-import type { Inclusion, StoredTransaction } from "#store/facilitatorTransactions.ts";
-import { InclusionWatch } from "./inclusionWatch.ts";
-import { priceCall } from "./priceCall.ts";
+import type { StoredTransaction, WatchedTransaction } from "#store/facilitatorTransactions.ts";
+import { type Depths, InclusionWatch } from "./inclusionWatch.ts";
+import type { OutboxCounters } from "./outboxMetrics.ts";
+import { estimateGas } from "./estimateGas.ts";
+import { Resender } from "./resender.ts";
+import { type Signer, type SenderRule, Signers } from "./signers.ts";
+import { type Ending, storedEnding, type Watched } from "./watchedTransaction.ts";
 
 /** What the outbox works with. */
 export interface OutboxDependencies {
-  provider: Provider;
-  wallet: Wallet;
+  provider: RpcProvider;
+  head: ChainHead;
+  /** Those who send; the facilitator's own first. */
+  wallets: readonly Wallet[];
   chainId: bigint;
   store: FacilitatorStore;
+  depths: Depths;
+  counters: OutboxCounters;
   logger: Logger;
 }
 
-/** A transaction on its way; `ended` resolves when a block holds it, or cannot hold it any more. */
+/** A transaction on its way; `ended` resolves when it counts, or cannot be in a block any more. */
 export interface SentTransaction {
+  /** Of the first attempt; `ended` names the one that a block holds. */
   hash: string;
-  ended: Promise<Inclusion>;
+  ended: Promise<Ending>;
+}
+
+/** How a call is to be sent, where not by anyone after a look at whether it would go through. */
+export interface Sending {
+  sender?: SenderRule;
+  /** Gas that is enough, where it is known that the call goes through: then nothing is asked. */
+  knownGas?: bigint | undefined;
 }
 
 /**
- * Sends the facilitator's transactions. Each is stored, signed, before anybody else sees it; so whatever happens to this
- * process, the next one can tell from the chain what became of it.
+ * Sends the facilitator's transactions by several accounts. Each is stored, signed, before anybody else sees it; so whatever
+ * happens to this process, the next one can tell from the chain what became of it.
  */
 export class Outbox {
+  readonly signers: Signers;
   readonly #dependencies: OutboxDependencies;
+  readonly #fees: FeeQuote;
   readonly #watch: InclusionWatch;
+  readonly #resender: Resender;
   #lastOnTheirWay: ReadonlySet<string> = new Set();
+  #stopFollowing: (() => void) | undefined;
 
   constructor(dependencies: OutboxDependencies) {
+    const { provider, head, wallets } = dependencies;
     this.#dependencies = dependencies;
-    this.#watch = new InclusionWatch(dependencies);
+    this.#fees = new FeeQuote(provider, head);
+    this.signers = new Signers(wallets, { ...dependencies, fees: this.#fees });
+    const shared = { ...dependencies, signers: this.signers, fees: this.#fees };
+    this.#watch = new InclusionWatch(shared);
+    this.#resender = new Resender(shared, this.#watch);
   }
 
-  /** Sends again whatever an earlier process had on its way, and watches over it. */
+  /** Takes over whatever an earlier process had on its way or in blocks that may be replaced, and follows the chain. */
   async start(): Promise<void> {
-    const onTheirWay = await this.#dependencies.store.sentTransactions();
-    for (const transaction of onTheirWay) await this.resume(transaction);
-    this.#watch.start();
-  }
-
-  /**
-   * Takes over what was on its way at the last call and still is, whoever sent it: of several processes with the same key
-   * the next ones' transactions wait for it too, and the sender may be gone.
-   */
-  async adopt(): Promise<void> {
-    const onTheirWay = await this.#dependencies.store.sentTransactions();
-    for (const transaction of onTheirWay) {
-      if (this.#lastOnTheirWay.has(transaction.hash)) await this.resume(transaction);
-    }
-    this.#lastOnTheirWay = new Set(onTheirWay.map(({ hash }) => hash));
+    const { head, store } = this.#dependencies;
+    await this.#fees.start();
+    await this.signers.start();
+    for (const stored of await store.watchedTransactions()) this.#takeOver(stored);
+    await this.#watch.takeIn(head.newest, true);
+    this.#stopFollowing = head.onBlock((block, isGap) => this.#follow(block, isGap));
+    this.#watch.fallBehind();
+    await Promise.all(this.#watch.onTheirWay().map((item) => this.#resender.submit(item)));
   }
 
   /** Stops watching; what is on its way stays in the store. */
-  stop(): Promise<void> {
-    return this.#watch.stop();
+  stop(): void {
+    this.#stopFollowing?.();
+    this.signers.stop();
   }
 
   /**
-   * Signs, stores and broadcasts a call, unless one for the same subject and purpose is on its way or went through. A call that
-   * would revert is found out before a nonce is spent on it.
+   * Takes over what was on its way at the last call and still is, whoever sent it: of several processes with the same keys
+   * the next ones' transactions wait for it too, and the sender may be gone.
+   */
+  async adopt(): Promise<void> {
+    const stored = await this.#dependencies.store.watchedTransactions();
+    for (const { transaction, attempts } of stored) {
+      const isNew = this.#watch.find(transaction) === undefined;
+      if (isNew && this.#lastOnTheirWay.has(transaction.hash)) await this.#adoptOne({ transaction, attempts });
+    }
+    this.#lastOnTheirWay = new Set(stored.map(({ transaction }) => transaction.hash));
+  }
+
+  /**
+   * Signs, stores and broadcasts a call by the signer that has the least to do, unless one for the same subject and purpose is
+   * on its way or went through. Where all have their hands full it waits. A call that would revert is found out before a nonce
+   * is spent on it.
    *
    * @param subject - the taskId or payment digest that it belongs to
    * @throws CallReverted when the contract would refuse it now, OpgError `chain_unavailable` before anything is stored
    */
-  async send(subject: string, purpose: TransactionPurpose, call: Call): Promise<SentTransaction> {
-    const { provider, wallet, chainId, store, logger } = this.#dependencies;
-    const [price, minedNonces] = await Promise.all([
-      priceCall(provider, wallet.address, call),
-      provider.getTransactionCount(wallet.address, "latest"),
-    ]);
-    const request = { signer: wallet.address, subject, purpose, minedNonces };
-    const transaction = await store.recordTransaction(request, async (nonce) => {
-      const raw = await wallet.signTransaction({ type: 2, chainId, nonce, ...call, ...price });
-      return { hash: keccak256(raw), raw };
-    });
-    logger.info({ subject, purpose, hash: transaction.hash, nonce: transaction.nonce }, "transaction signed");
-    return this.resume(transaction);
+  async send(
+    subject: string,
+    purpose: TransactionPurpose,
+    call: Call,
+    { sender = "anyone", knownGas }: Sending = {},
+  ): Promise<SentTransaction> {
+    const signer = await this.signers.take(sender);
+    let stored: StoredTransaction;
+    let signedHash: string | undefined;
+    try {
+      const gasLimit = knownGas ?? (await estimateGas(this.#dependencies.provider, signer.address, call));
+      const request = { signer: signer.address, subject, purpose, minedNonces: signer.minedNonces };
+      stored = await this.#dependencies.store.recordTransaction(request, (nonce) => {
+        const signed = this.#sign(signer, call, nonce, gasLimit);
+        signedHash = signed.hash;
+        return signed;
+      });
+    } catch (error) {
+      this.signers.release(signer.address);
+      throw error;
+    }
+    if (stored.hash !== signedHash) {
+      this.signers.release(signer.address);
+      return this.resume(stored);
+    }
+    const { hash, nonce } = stored;
+    this.#dependencies.logger.info({ subject, purpose, hash, nonce, signer: signer.address }, "transaction signed");
+    const item = this.#watch.add({ transaction: stored, attempts: [] });
+    await this.#resender.submit(item);
+    return { hash, ended: item.ended.promise };
   }
 
-  /** Broadcasts a stored transaction, if that is needed, and watches over it. */
+  /** Waits for a stored transaction, whoever has sent it. */
   async resume(transaction: StoredTransaction): Promise<SentTransaction> {
-    const { ended } = await this.#watch.add(transaction);
-    return { hash: transaction.hash, ended };
+    const { hash } = transaction;
+    const known = this.#watch.find(transaction);
+    if (known) return { hash, ended: known.ended.promise };
+    const ending = storedEnding(transaction);
+    if (ending) return { hash, ended: Promise.resolve(ending) };
+    const attempts = await this.#dependencies.store.attemptsOf(transaction);
+    const item = await this.#adoptOne({ transaction, attempts });
+    return { hash, ended: item.ended.promise };
+  }
+
+  async #adoptOne(stored: WatchedTransaction): Promise<Watched> {
+    const item = this.#takeOver(stored);
+    if (item.place && this.#dependencies.head.holds(item.place.blockHash)) return item;
+    await this.#watch.lookFor(item);
+    if (!item.place) await this.#resender.submit(item);
+    return item;
+  }
+
+  #takeOver(stored: WatchedTransaction): Watched {
+    const item = this.#watch.add(stored);
+    if (!item.place) this.signers.occupy(stored.transaction.signer);
+    return item;
+  }
+
+  #sign({ wallet }: Signer, call: Call, nonce: number, gasLimit: bigint) {
+    const { chainId } = this.#dependencies;
+    return signTransaction(wallet, call, { chainId, nonce, gasLimit, fees: this.#fees.offered });
+  }
+
+  async #follow(block: HeadBlock, isGap: boolean): Promise<void> {
+    await this.#watch.takeIn(block, isGap);
+    await this.#resender.tend();
   }
 }

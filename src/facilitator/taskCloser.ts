@@ -1,3 +1,4 @@
+import { ZeroAddress } from "ethers";
 import type { Call } from "#chain/call.ts";
 import { Permit2Adapter } from "#chain/permit2.ts";
 import type { CapturedPayment } from "#chain/settlement.ts";
@@ -14,8 +15,9 @@ import type { Dependencies } from "./dependencies.ts";
 import { lossOf } from "./lossOf.ts";
 import type { SentTransaction } from "./outbox.ts";
 import { recordEnding, recordEndingOnChain } from "./recordEnding.ts";
+import type { SenderRule } from "./signers.ts";
 
-type Step = { purpose: TransactionPurpose; call: Call };
+type Step = { purpose: TransactionPurpose; call: Call; sender?: SenderRule };
 type SentStep = SentTransaction & { purpose: TransactionPurpose };
 
 /** What ends a task, by where it stands. */
@@ -94,7 +96,8 @@ export class TaskCloser {
   async #expire(stored: StoredTask, isLocked: boolean): Promise<StoredTask> {
     const { store, logger } = this.#dependencies;
     const { taskId, task, state, result } = stored;
-    const isLost = !isLocked && state === "certified" && result !== null && result.amount > 0n;
+    const isOwed = state === "certified" && result !== null && result.amount > 0n;
+    const isLost = isOwed && (!isLocked || stored.reorged);
     const loss = isLost ? await lossOf(this.#dependencies, stored, result) : undefined;
     await store.recordExpiry(taskId, loss);
     if (loss) logger.error({ taskId, payer: task.payer, amount: result?.amount, reason: loss.reason }, "charge lost");
@@ -113,7 +116,7 @@ export class TaskCloser {
       if (!isLocked) {
         const payment = this.#paymentOf(stored);
         const call = settlement.populateCapture(task, result, nodeSignature, certificate, payment);
-        return { purpose: "capture", call };
+        return { purpose: "capture", call, sender: "signer" };
       }
       return { purpose: "settle", call: settlement.populateSettle(task, result, nodeSignature, certificate) };
     }
@@ -124,13 +127,15 @@ export class TaskCloser {
   }
 
   #paymentOf({ validAfter, signature }: StoredTask): CapturedPayment {
-    return { facilitator: this.#dependencies.terms.facilitator, validAfter: validAfter ?? 0n, signature };
+    // Only a lock that a reorganisation took away is captured under a payment by the task itself.
+    const facilitator = validAfter === null ? ZeroAddress : this.#dependencies.terms.facilitator;
+    return { facilitator, validAfter: validAfter ?? 0n, signature };
   }
 
-  async #send(taskId: string, { purpose, call }: Step): Promise<SentStep | undefined> {
+  async #send(taskId: string, { purpose, call, sender = "anyone" }: Step): Promise<SentStep | undefined> {
     const { store, outbox, logger } = this.#dependencies;
     try {
-      return { ...(await outbox.send(taskId, purpose, call)), purpose };
+      return { ...(await outbox.send(taskId, purpose, call, { sender })), purpose };
     } catch (error) {
       if (!(error instanceof CallReverted)) throw error;
       const current = await store.findTask(taskId);

@@ -24,6 +24,8 @@ const purposeWords: Record<TransactionPurpose, string> = {
   settle: "Charge divided",
   refuse: "Result refused",
   refund: "Money returned",
+  authorize: "Signer authorized",
+  clear: "Nonce cleared",
 };
 const roleWords = { node: "Node", verifiers: "Verifiers (pool)", treasury: "Treasury" };
 

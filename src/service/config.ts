@@ -9,6 +9,12 @@ export const privateKey = z
   .regex(/^0x[0-9a-fA-F]{64}$/, "must be a private key: 0x and 64 hex digits")
   .transform((key) => new Wallet(key));
 
+/** Private keys in a variable, separated by commas. */
+export const privateKeys = z
+  .string()
+  .transform((text) => text.split(",").map((key) => key.trim()))
+  .pipe(z.array(privateKey));
+
 /** An amount of tokens in a variable: a decimal number without sign, point or leading zeros. */
 export const atomicUnits = z
   .string()

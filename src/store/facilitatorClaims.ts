@@ -99,6 +99,12 @@ export async function endSponsorship(trx: Trx, payer: string, nonce: bigint): Pr
   await claim.where("payer", "=", payer).where("nonce", "=", nonce).execute();
 }
 
+/** A claim's amount is owed without a lock again, whose end or lock a reorganisation took back. */
+export async function oweAgain(trx: Trx, payer: string, nonce: bigint): Promise<void> {
+  const claim = trx.updateTable("claims").set({ exposed: true });
+  await claim.where("payer", "=", payer).where("nonce", "=", nonce).execute();
+}
+
 /** What a payer owes of a token without a lock, and has ever left unpaid. */
 export async function exposureOf(db: Db, payer: string, token: string): Promise<Exposure> {
   const owed = await db

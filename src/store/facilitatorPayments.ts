@@ -55,6 +55,8 @@ export interface StoredPayment extends PaymentClaim {
   /** What the merchant settles, atomic units. */
   amount: bigint | null;
   answer: PaymentAnswer | null;
+  /** Whether a reorganisation took its settlement back after the merchant was told of it. */
+  reorged: boolean;
   transactions: readonly StoredTransaction[];
 }
 
@@ -102,8 +104,11 @@ export const paymentWrites = [
 type Db = Kysely<FacilitatorSchema>;
 type Trx = Transaction<FacilitatorSchema>;
 
-/** The life of a payment: from each state, the states that may follow. */
-const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentState[]>> = {
+/**
+ * The life of a payment: from each state, the states that may follow. Beside them, a reorganisation of the chain alone takes a
+ * settled or a failed one back to `settling` (`recordReorg`).
+ */
+export const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentState[]>> = {
   claimed: ["settling", "lapsed"],
   settling: ["settled", "failed"],
   settled: [],
@@ -196,9 +201,20 @@ async function end(
   const state = answer.success ? "settled" : "failed";
   const values = { answer: JSON.stringify(answer), endedAt: BigInt(endedAt) };
   const amount = answer.amount === undefined ? {} : { amount: BigInt(answer.amount) };
-  if (await advance(trx, digest, state, { ...values, ...amount })) await releaseNonce(trx, digest, "keep", loss);
+  if (await isTakenBack(trx, answer.transaction)) return answer;
+  if (await advance(trx, digest, state, { ...values, ...amount })) {
+    await releaseNonce(trx, digest, "keep", loss);
+    // Before a reorganisation it may have counted as lost.
+    if (answer.success) await trx.deleteFrom("losses").where("holder", "=", digest).execute();
+  }
   const stored = await trx.selectFrom("payments").select("answer").where("digest", "=", digest).executeTakeFirst();
   return (stored?.answer ?? answer) as PaymentAnswer;
+}
+
+/** A block that was replaced before the end was written: then it is none, and found out anew. */
+async function isTakenBack(trx: Trx, hash: string): Promise<boolean> {
+  const transaction = trx.selectFrom("transactions").select("status").where("hash", "=", hash).forShare();
+  return (await transaction.executeTakeFirst())?.status === "sent";
 }
 
 async function releaseNonce(trx: Trx, digest: string, ending: "keep" | "free", loss?: Loss): Promise<void> {
@@ -235,12 +251,13 @@ async function find(db: Db, digest: string): Promise<StoredPayment | undefined> 
     .executeTakeFirst();
   if (!row) return undefined;
   const ofPayment = db.selectFrom("transactions").selectAll().where("subject", "=", digest);
-  const { scheme, state, merchant, resource, deadline, repeated, claimedBlock, amount, identifier } = row;
+  const { scheme, state, merchant, resource, deadline, repeated, claimedBlock, amount, identifier, reorged } = row;
   return {
     ...{ digest, scheme, state, merchant, resource, repeated, claimedBlock, amount, identifier, lapsesAt: deadline },
     payload: proxyPayloadJson[scheme].parse(row.payload),
     permit: row.permit === null ? null : permitIn(row.permit),
     answer: row.answer as PaymentAnswer | null,
+    reorged,
     transactions: await ofPayment.orderBy("nonce").execute(),
   };
 }

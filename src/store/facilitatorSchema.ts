@@ -1,10 +1,11 @@
-import { type ColumnType, type GeneratedAlways, type Kysely, sql } from "kysely";
+import { type ColumnType, type Generated, type GeneratedAlways, type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
+import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 import { sentAtMigration } from "./sentAtMigration.ts";
 
@@ -37,6 +38,8 @@ export interface FacilitatorSchema {
     nodeSignature: string | null;
     /** Body of the error that ended the claim. */
     rejection: NullableJson;
+    /** Whether a block that held its end, or its lock, was replaced by one that does not. */
+    reorged: Generated<boolean>;
   };
   /** What verifiers said, one row per verifier and result. */
   verdicts: {
@@ -48,19 +51,30 @@ export interface FacilitatorSchema {
     result: Json;
     verdict: Json;
   };
-  /** The outbox: every transaction is here, signed, before anybody else sees it. */
+  /** The outbox: every transaction is here, signed, before anybody else sees it; one row per nonce of a signer. */
   transactions: {
     signer: string;
     nonce: number;
     /** A taskId or a payment digest. */
     subject: string;
     purpose: TransactionPurpose;
+    /** Of the newest attempt; of the one that a block holds, once there is one. */
     hash: string;
     raw: string;
     status: "sent" | "included" | "reverted";
     blockNumber: number | null;
+    blockHash: string | null;
     gasUsed: bigint | null;
-    sentAt: GeneratedAlways<Date>;
+    /** Whether its block is so deep that it is not watched any more. */
+    final: Generated<boolean>;
+    sentAt: Generated<Date>;
+  };
+  /** All that was ever signed with a nonce: the same call for more fees, or nothing in its place. */
+  attempts: {
+    hash: string;
+    signer: string;
+    nonce: number;
+    raw: string;
   };
   /** One row per nonce of a payer that a task or a merchant's payment has taken. */
   claims: {
@@ -105,6 +119,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "003_payments": paymentsMigration,
   "004_sponsored_per_token": sponsoredPerTokenMigration,
   "005_sent_at": sentAtMigration,
+  "006_attempts": attemptsMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

@@ -5,7 +5,7 @@ import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExpo
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
 import { type FacilitatorSchema, facilitatorMigrations } from "./facilitatorSchema.ts";
 import { type FacilitatorTasks, facilitatorTasks } from "./facilitatorTasks.ts";
-import { type FacilitatorTransactions, facilitatorTransactions } from "./facilitatorTransactions.ts";
+import { type FacilitatorTransactions, facilitatorTransactions, outboxWrites } from "./facilitatorTransactions.ts";
 import { DatabaseLeases, type Leases } from "./leases.ts";
 import { openDatabase } from "./openDatabase.ts";
 import { pruneTasks } from "./pruneTasks.ts";
@@ -33,14 +33,14 @@ export interface FacilitatorStore
 export const facilitatorWrites = [
   "claim",
   "recordRejection",
-  "recordTransaction",
-  "recordInclusion",
   "recordRelease",
+  "recordLockLost",
   "recordCertificate",
   "recordRefusal",
   "recordRefused",
   "recordExpiry",
   "recordEnding",
+  ...outboxWrites,
 ] as const satisfies readonly (keyof FacilitatorStore)[];
 
 /**

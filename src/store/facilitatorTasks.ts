@@ -10,6 +10,7 @@ import {
   exposureOf,
   type Loss,
   type NonceOutcome,
+  oweAgain,
 } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
@@ -26,6 +27,8 @@ export interface StoredTask extends Claim {
   transactions: readonly StoredTransaction[];
   /** Why the claim was rejected. */
   rejection: ErrorBody | null;
+  /** Whether a block that held its lock or its end was replaced by one that does not. */
+  reorged: boolean;
 }
 
 /** The tasks of the facilitator's store. Writes throw OpgError `internal` for a step that a task's life does not have. */
@@ -36,6 +39,8 @@ export interface FacilitatorTasks {
   recordRejection(taskId: string, rejection: ErrorBody): Promise<void>;
   /** Durable write: the money is locked, or need not be, and this release may be shown. */
   recordRelease(release: SignedRelease): Promise<void>;
+  /** Durable write: the lock of a released task is gone for good; from now on it is owed like one that had none. */
+  recordLockLost(taskId: string): Promise<void>;
   /** Durable write: a checked certificate, which has to be settled from now on. */
   recordCertificate(signedResult: SignedResult, verdicts: readonly SignedVerdict[]): Promise<void>;
   /** Durable write: one checked refusal; the same again changes nothing. */
@@ -51,6 +56,8 @@ export interface FacilitatorTasks {
   holdingOf(payer: string, nonce: bigint, identifier: string | null): Promise<Holding | undefined>;
   /** What a payer owes of a token without a lock, and has ever left unpaid. */
   exposureOf(payer: string, token: string): Promise<Exposure>;
+  /** Released tasks whose lock was in a block that was replaced, and that have not ended since. */
+  tasksWithoutLock(): Promise<string[]>;
   /** Tasks in one of `states`, earliest deadline first. */
   tasksIn(states: readonly TaskState[], dueBeforeSeconds?: number): Promise<string[]>;
 }
@@ -63,6 +70,7 @@ export function facilitatorTasks(db: Db): FacilitatorTasks {
     claim: (claim, terms) => db.transaction().execute((trx) => claimTask(trx, claim, terms)),
     recordRejection: (taskId, rejection) => reject(db, taskId, rejection),
     recordRelease: (release) => recordRelease(db, release),
+    recordLockLost: (taskId) => db.transaction().execute((trx) => loseLock(trx, taskId)),
     recordCertificate: ({ result, nodeSignature }, verdicts) =>
       db.transaction().execute(async (trx) => {
         const { taskId } = result;
@@ -85,16 +93,25 @@ export function facilitatorTasks(db: Db): FacilitatorTasks {
     findTask: (taskId) => find(db, taskId),
     holdingOf: (payer, nonce, identifier) => findHolding(db, payer, nonce, identifier),
     exposureOf: (payer, token) => exposureOf(db, payer, token),
-    tasksIn: async (states, dueBeforeSeconds) => {
-      let query = db
-        .selectFrom("tasks")
-        .select("taskId")
-        .where("state", "in", [...states])
-        .orderBy("deadline");
-      if (dueBeforeSeconds !== undefined) query = query.where("deadline", "<", BigInt(dueBeforeSeconds));
-      return (await query.execute()).map(({ taskId }) => taskId);
-    },
+    tasksWithoutLock: () => findWithoutLock(db),
+    tasksIn: (states, dueBeforeSeconds) => findIn(db, states, dueBeforeSeconds),
   };
+}
+
+async function findWithoutLock(db: Db): Promise<string[]> {
+  const reorged = db.selectFrom("tasks").select("taskId").where("reorged", "=", true).where("unlocked", "=", false);
+  const rows = await reorged.where("state", "in", ["released", "certified"]).execute();
+  return rows.map(({ taskId }) => taskId);
+}
+
+async function findIn(db: Db, states: readonly TaskState[], dueBeforeSeconds?: number): Promise<string[]> {
+  let query = db
+    .selectFrom("tasks")
+    .select("taskId")
+    .where("state", "in", [...states])
+    .orderBy("deadline");
+  if (dueBeforeSeconds !== undefined) query = query.where("deadline", "<", BigInt(dueBeforeSeconds));
+  return (await query.execute()).map(({ taskId }) => taskId);
 }
 
 /** The payer's permit, if one was submitted, has had its effect by then. */
@@ -103,6 +120,12 @@ function recordRelease(db: Db, release: SignedRelease): Promise<void> {
     await advance(trx, release.taskId, "released", { release: JSON.stringify(release) });
     await withNonceOf(trx, release.taskId, (payer, nonce) => endSponsorship(trx, payer, nonce));
   });
+}
+
+async function loseLock(trx: Trx, taskId: string): Promise<void> {
+  const task = trx.updateTable("tasks").set({ unlocked: true }).where("taskId", "=", taskId);
+  const { numUpdatedRows } = await task.where("state", "in", ["released", "certified"]).executeTakeFirst();
+  if (numUpdatedRows === 1n) await withNonceOf(trx, taskId, (payer, nonce) => oweAgain(trx, payer, nonce));
 }
 
 /** Moves a task to its next state and nowhere else; where it stands there already, nothing changes. */
@@ -187,5 +210,6 @@ async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
     verdicts: verdicts.map(({ verdict }) => signedVerdictJson.parse(verdict)),
     transactions,
     rejection: row.rejection as ErrorBody | null,
+    reorged: row.reorged,
   };
 }

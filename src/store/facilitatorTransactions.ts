@@ -1,11 +1,24 @@
-import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
-import { lockTask } from "./facilitatorTasks.ts";
-import { illegalTransition } from "./taskTransitions.ts";
+import { groupedWrites } from "./groupedWrites.ts";
+import { recordReorg } from "./recordReorg.ts";
+import { recordTransactions } from "./recordTransactions.ts";
 
 /** A transaction of the outbox. */
 export type StoredTransaction = Readonly<Selectable<FacilitatorSchema["transactions"]>>;
+
+/** What was signed with a transaction's nonce. */
+export interface Attempt {
+  hash: string;
+  raw: string;
+}
+
+/** A transaction with all that was signed for it. */
+export interface WatchedTransaction {
+  transaction: StoredTransaction;
+  attempts: readonly Attempt[];
+}
 
 /** What a transaction is for, and who signs it. */
 export interface TransactionRequest {
@@ -13,14 +26,21 @@ export interface TransactionRequest {
   /** The taskId or payment digest that it belongs to. */
   subject: string;
   purpose: TransactionPurpose;
-  /** Nonces that the chain has already counted for the signer. */
+  /** Nonces that the chain has already counted for the signer, as far as is known. */
   minedNonces: number;
 }
+
+/** Signs with the nonce that was allocated. */
+export type SignWithNonce = (nonce: number) => Attempt | Promise<Attempt>;
+
+/** The place of a transaction: whose it is, and its number there. */
+export type NoncePlace = Pick<StoredTransaction, "signer" | "nonce">;
 
 /** How a transaction ended: in a block, or never to be in one because another took its nonce. */
 export interface Inclusion {
   status: "included" | "reverted";
   blockNumber: number | null;
+  blockHash: string | null;
   gasUsed: bigint | null;
 }
 
@@ -31,81 +51,126 @@ export interface FacilitatorTransactions {
    * that no nonce is ever allocated without its transaction. Where one for the same subject and purpose is on its way or
    * went through already, that one is returned and nothing is signed.
    */
-  recordTransaction(
-    request: TransactionRequest,
-    sign: (nonce: number) => Promise<{ hash: string; raw: string }>,
-  ): Promise<StoredTransaction>;
-  /** Durable write: a transaction's end. */
+  recordTransaction(request: TransactionRequest, sign: SignWithNonce): Promise<StoredTransaction>;
+  /**
+   * Durable write: something else was signed with a nonce that is on its way.
+   *
+   * @param isClearing - whether it does nothing, so that the subject may have another transaction
+   * @returns false where the nonce has ended meanwhile
+   */
+  recordAttempt(place: NoncePlace, attempt: Attempt, isClearing: boolean): Promise<boolean>;
+  /** Durable write: how a nonce ended, by the attempt that a block holds; or by none of them. */
   recordInclusion(hash: string, inclusion: Inclusion): Promise<void>;
-  /** Transactions whose end is not known, lowest nonce first. */
-  sentTransactions(): Promise<StoredTransaction[]>;
+  /** Durable write: these nonces' blocks are so deep that they are not looked at any more. */
+  recordFinal(places: readonly NoncePlace[]): Promise<void>;
+  /**
+   * Durable write: the block that held a transaction was replaced by one that does not. It is on its way again, and what it
+   * had ended is not ended; where it had failed and nobody wants it any more, it is to be cleared.
+   *
+   * @returns as it stands now; nothing where it is not watched any more
+   */
+  recordReorg(place: NoncePlace): Promise<StoredTransaction | undefined>;
+  /** Transactions that are on their way, or not final, lowest nonce first. */
+  watchedTransactions(): Promise<WatchedTransaction[]>;
+  attemptsOf(place: NoncePlace): Promise<Attempt[]>;
 }
 
-export function facilitatorTransactions(db: Kysely<FacilitatorSchema>): FacilitatorTransactions {
+/** The durable writes by name: after any of them the process may die and be started again. */
+export const outboxWrites = [
+  "recordTransaction",
+  "recordAttempt",
+  "recordInclusion",
+  "recordFinal",
+  "recordReorg",
+] as const satisfies readonly (keyof FacilitatorTransactions)[];
+
+type Db = Kysely<FacilitatorSchema>;
+
+export function facilitatorTransactions(db: Db): FacilitatorTransactions {
+  const record = groupedWrites((inputs: Parameters<typeof recordTransactions>[1]) =>
+    db.transaction().execute((trx) => recordTransactions(trx, inputs)),
+  );
+  const include = groupedWrites((inputs: readonly EndedAttempt[]) => recordInclusions(db, inputs));
   return {
-    recordTransaction: (request, sign) => db.transaction().execute((trx) => record(trx, request, sign)),
+    recordTransaction: (request, sign) => record({ request, sign }),
+    recordAttempt: (place, attempt, isClearing) => recordAttempt(db, place, attempt, isClearing),
     recordInclusion: async (hash, inclusion) => {
-      await db
-        .updateTable("transactions")
-        .set(inclusion)
-        .where("hash", "=", hash)
-        .where("status", "=", "sent")
-        .execute();
+      await include({ hash, ...inclusion });
     },
-    sentTransactions: () =>
+    recordFinal: async (places) => {
+      if (places.length === 0) return;
+      const pairs = sql.join(places.map(({ signer, nonce }) => sql`(${signer}, ${nonce}::integer)`));
+      await sql`update transactions set final = true where status <> 'sent' and (signer, nonce) in (${pairs})`.execute(
+        db,
+      );
+    },
+    recordReorg: (place) => db.transaction().execute((trx) => recordReorg(trx, place)),
+    watchedTransactions: () => findWatched(db),
+    attemptsOf: ({ signer, nonce }) =>
       db
-        .selectFrom("transactions")
-        .selectAll()
-        .where("status", "=", "sent")
-        .orderBy("signer")
-        .orderBy("nonce")
+        .selectFrom("attempts")
+        .select(["hash", "raw"])
+        .where("signer", "=", signer)
+        .where("nonce", "=", nonce)
         .execute(),
   };
 }
 
-async function record(
-  trx: Transaction<FacilitatorSchema>,
-  { signer, subject, purpose, minedNonces }: TransactionRequest,
-  sign: (nonce: number) => Promise<{ hash: string; raw: string }>,
-): Promise<StoredTransaction> {
-  // Held until commit: another process that signs with the same key waits here.
-  await sql`select pg_advisory_xact_lock(hashtextextended(${signer}, 0))`.execute(trx);
-  const earlier = await trx
-    .selectFrom("transactions")
-    .selectAll()
-    .where("subject", "=", subject)
-    .where("purpose", "=", purpose)
-    .where("status", "in", ["sent", "included"])
-    .executeTakeFirst();
-  if (earlier) return earlier;
-  await requireStillWanted(trx, subject, purpose);
-  const last = await trx
-    .selectFrom("transactions")
-    .select("nonce")
-    .where("signer", "=", signer)
-    .orderBy("nonce", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  const nonce = Math.max(minedNonces, (last?.nonce ?? -1) + 1);
-  const { hash, raw } = await sign(nonce);
-  return trx
-    .insertInto("transactions")
-    .values({ signer, nonce, subject, purpose, hash, raw, status: "sent", blockNumber: null, gasUsed: null })
-    .returningAll()
-    .executeTakeFirstOrThrow();
+type EndedAttempt = Inclusion & { hash: string };
+
+/** What took its nonce from outside is not watched: whatever happens to that, the purpose has been taken up again. */
+async function recordInclusions(db: Db, ended: readonly EndedAttempt[]): Promise<undefined[]> {
+  const rows = ended.map(({ hash, status, blockNumber, blockHash, gasUsed }) => {
+    const place = sql`${blockNumber}::integer, ${blockHash}::text, ${gasUsed}::numeric`;
+    return sql`(${hash}::text, ${status}::text, ${place})`;
+  });
+  await sql`update transactions t
+    set hash = a.hash, raw = a.raw, status = v.status, block_number = v.block_number, block_hash = v.block_hash,
+      gas_used = v.gas_used, final = v.block_number is null
+    from (values ${sql.join(rows)}) v (hash, status, block_number, block_hash, gas_used)
+      join attempts a on a.hash = v.hash
+    where t.signer = a.signer and t.nonce = a.nonce and t.status = 'sent'`.execute(db);
+  return ended.map(() => undefined);
 }
 
-/**
- * Somebody else may have decided on the task meanwhile: money locked for a rejected claim would have nobody to release it,
- * and what counts as lost is not collected any more.
- */
-async function requireStillWanted(
-  trx: Transaction<FacilitatorSchema>,
-  taskId: string,
-  purpose: TransactionPurpose,
-): Promise<void> {
-  if (purpose !== "open" && purpose !== "capture") return;
-  const state = await lockTask(trx, taskId);
-  if (purpose === "open" && state !== "claimed") throw illegalTransition(taskId, state, "released");
-  if (purpose === "capture" && state !== "certified") throw illegalTransition(taskId, state, "settled");
+function recordAttempt(
+  db: Db,
+  { signer, nonce }: NoncePlace,
+  { hash, raw }: Attempt,
+  isClearing: boolean,
+): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    const clearing = isClearing ? { purpose: "clear" as const, subject: clearingOf({ signer, nonce }) } : {};
+    const update = trx.updateTable("transactions").set({ hash, raw, ...clearing });
+    const onTheirWay = update.where("signer", "=", signer).where("nonce", "=", nonce).where("status", "=", "sent");
+    const { numUpdatedRows } = await onTheirWay.executeTakeFirst();
+    if (numUpdatedRows === 0n) return false;
+    await trx
+      .insertInto("attempts")
+      .values({ signer, nonce, hash, raw })
+      .onConflict((conflict) => conflict.column("hash").doNothing())
+      .execute();
+    return true;
+  });
+}
+
+/** The subject of a nonce that belongs to nothing any more. */
+export function clearingOf({ signer, nonce }: NoncePlace): string {
+  return `${signer} ${nonce}`;
+}
+
+async function findWatched(db: Db): Promise<WatchedTransaction[]> {
+  const watched = db.selectFrom("transactions").selectAll().where("final", "=", false);
+  const transactions = await watched.orderBy("signer").orderBy("nonce").execute();
+  if (transactions.length === 0) return [];
+  const rows = await db
+    .selectFrom("attempts")
+    .innerJoin("transactions", (join) =>
+      join.onRef("transactions.signer", "=", "attempts.signer").onRef("transactions.nonce", "=", "attempts.nonce"),
+    )
+    .selectAll("attempts")
+    .where("transactions.final", "=", false)
+    .execute();
+  const attempts = Map.groupBy(rows, clearingOf);
+  return transactions.map((transaction) => ({ transaction, attempts: attempts.get(clearingOf(transaction)) ?? [] }));
 }

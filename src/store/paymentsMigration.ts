@@ -37,6 +37,8 @@ export interface PaymentsTable {
   answer: NullableJson;
   /** Seconds since 1970. */
   endedAt: bigint | null;
+  /** Whether the block that held its settlement was replaced by one that does not, after the merchant was told. */
+  reorged: Generated<boolean>;
 }
 
 /** Payments of merchants. */

@@ -1,4 +1,5 @@
 import { OpgError } from "#protocol/errors.ts";
+import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 
 /**
@@ -16,6 +17,17 @@ export const taskTransitions: Readonly<Record<TaskState, readonly TaskState[]>> 
   refused: ["refunded", "settled"],
   expired: ["refunded"],
   refunded: [],
+};
+
+/**
+ * The steps back, taken by nothing but a reorganisation of the chain: where the transaction that ended a task is in no block
+ * any more, by its purpose. A task whose `open` is gone stays where it is: its release was handed out.
+ */
+export const reorgedTasks: Readonly<Partial<Record<TransactionPurpose, { from: TaskState; to: TaskState }>>> = {
+  settle: { from: "settled", to: "certified" },
+  capture: { from: "settled", to: "certified" },
+  refuse: { from: "refunded", to: "refused" },
+  refund: { from: "refunded", to: "expired" },
 };
 
 /** States from which `next` may be entered. */

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { ZeroAddress } from "ethers";
 import { network } from "hardhat";
 import { readPaymentFacts } from "#chain/chainFacts.ts";
+import { ChainHead } from "#chain/chainHead.ts";
 import { PayerReaderAdapter } from "#chain/payerReader.ts";
 import { PayerStates } from "#chain/payerStates.ts";
 import { OpgError } from "#protocol/errors.ts";
@@ -26,6 +27,7 @@ describe("PayerStates", () => {
     reads = 0;
     states = new PayerStates({
       provider,
+      head: new ChainHead(provider),
       reader: {
         read: (...question) => {
           reads++;

@@ -207,7 +207,7 @@ describe("claims of nonces", function () {
       await store.recordEnding(taskId, "refunded");
       await store.pruneTasks(deadline + 1);
       expect((await store.findTask(taskId))?.transactions).to.have.length(1);
-      await store.recordInclusion(hash, { status: "reverted", blockNumber: 7, gasUsed: 1n });
+      await store.recordInclusion(hash, { status: "reverted", blockNumber: 7, blockHash: "0xb", gasUsed: 1n });
       await store.pruneTasks(deadline + 1);
       expect(await store.findTask(taskId)).to.equal(undefined);
     });

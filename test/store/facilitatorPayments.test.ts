@@ -72,6 +72,7 @@ describe("merchants' payments in the facilitator's store", function () {
         permit,
         state: "claimed",
         repeated: false,
+        reorged: false,
         identifier: "a".repeat(16),
         amount: null,
         answer: null,
@@ -115,6 +116,34 @@ describe("merchants' payments in the facilitator's store", function () {
     const again = await store.claimPayment(newClaim({ from: payerOf(claim) }), terms);
     expect(again).to.include({ outcome: "held", holder: claim.digest });
   });
+
+  for (const [end, answer] of [
+    ["settled", paid],
+    ["failed", failed],
+  ] as const) {
+    it(`is taken from ${end} back to settling by a reorganisation alone, owes again, and ends anew`, async () => {
+      const claim = await claimed();
+      const { digest } = claim;
+      await store.recordSettling(digest, 5n);
+      const request = { signer: "0xsigner", subject: digest, purpose: "settle" as const, minedNonces: 0 };
+      const sent = await store.recordTransaction(request, (nonce) => ({ hash: id(`${end} ${nonce}`), raw: "0x" }));
+      const status = end === "settled" ? ("included" as const) : ("reverted" as const);
+      await store.recordInclusion(sent.hash, { status, blockNumber: 9, blockHash: id("block"), gasUsed: 1n });
+      await store.recordPaymentEnd(digest, { ...answer, transaction: sent.hash }, 100);
+      expect((await store.findPayment(digest))?.state).to.equal(end);
+
+      expect(await store.recordReorg(sent)).to.include({ status: "sent" });
+      expect(await store.findPayment(digest)).to.deep.include({ state: "settling", answer: null, reorged: true });
+      expect(await outstandingOf(claim)).to.equal(10n);
+      const early = await store.recordPaymentEnd(digest, { ...paid, transaction: sent.hash }, 100);
+      expect(early.success).to.equal(true);
+      expect((await store.findPayment(digest))?.state, "no block holds it").to.equal("settling");
+      await store.recordInclusion(sent.hash, { status: "included", blockNumber: 9, blockHash: id("b2"), gasUsed: 1n });
+      await store.recordPaymentEnd(digest, { ...paid, transaction: sent.hash }, 101);
+      expect((await store.findPayment(digest))?.state).to.equal("settled");
+      expect(await store.exposureOf(payerOf(claim), token)).to.deep.equal({ outstanding: 0n, lost: 0n });
+    });
+  }
 
   it("gives the nonce of a lapsed claim back, to itself too", async () => {
     const claim = await claimed();

@@ -1,21 +1,14 @@
 import { expect } from "chai";
-import { id, Wallet } from "ethers";
 import { OpgError } from "#protocol/errors.ts";
-import type { Result } from "#protocol/result.ts";
-import { policies, type SignedRelease, type Task, type TaskState, taskStates } from "#protocol/task.ts";
 import { createLogger } from "#service/logger.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
-import type { Claim } from "#store/taskClaims.ts";
+import { reachable, rejection, taskSteps } from "./taskSteps.ts";
 import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
-
-const rejection = { error: { code: "open_failed" as const, message: "The money could not be locked." } };
-const included = { status: "included" as const, blockNumber: 7, gasUsed: 80_000n };
 
 describe("the facilitator's store", function () {
   this.timeout(60_000);
   let server: TestDatabase;
   let store: FacilitatorStore;
-  let claims = 0;
 
   before(async () => {
     server = await startTestDatabase();
@@ -26,79 +19,7 @@ describe("the facilitator's store", function () {
     await server.close();
   });
 
-  function newClaim(changes: Partial<Task> = {}): Claim {
-    const name = `claim ${claims++}`;
-    const { address } = new Wallet(id(name));
-    const words = { model: id("version"), request: id("request"), node: address };
-    const task = {
-      payer: address,
-      ...words,
-      policy: policies.reExecution,
-      maxAmount: 2n ** 128n - 1n,
-      deadline: 1_800_000_000,
-      nonce: 2n ** 256n - 1n,
-      ...changes,
-    };
-    const authorization = { paymentDigest: id(`${name} paid`), signature: "0x05", validAfter: null };
-    return { taskId: id(name), task, ...authorization, unlocked: false, claimedBlock: 3 };
-  }
-  const terms = { token: id("token"), sponsored: false, identifier: null };
-  const take = async (claim: Claim): Promise<string> => (await store.claim(claim, terms)).outcome;
-
-  const releaseOf = ({ taskId, paymentDigest, task }: Claim): SignedRelease => ({
-    taskId,
-    paymentDigest,
-    releasedAt: 1_799_999_900,
-    facilitator: task.payer,
-    signature: "0x01",
-  });
-  const resultOf = ({ taskId, task }: Claim): Result => ({
-    taskId,
-    response: id("response"),
-    payout: task.payer,
-    amount: 5n,
-    completedAt: 1_799_999_950,
-  });
-  const verdictOf = (claim: Claim, agrees: boolean) => ({
-    ...{ verifier: claim.task.payer, resultHash: id("result"), epoch: 1, mode: 0, agrees, signature: "0x02" },
-    opening: { response: id("response"), salt: id("salt") },
-  });
-  const request = (claim: Claim, purpose: "open" | "settle" = "open") => ({
-    signer: "0xsigner",
-    subject: claim.taskId,
-    purpose,
-    minedNonces: 0,
-  });
-  const signed = (nonce: number) => Promise.resolve({ hash: id(`transaction ${nonce}`), raw: `0x${nonce}` });
-
-  /** The write that enters a state. */
-  const enter: Record<Exclude<TaskState, "answered">, (claim: Claim) => Promise<unknown>> = {
-    claimed: (claim) => take(claim),
-    rejected: ({ taskId }) => store.recordRejection(taskId, rejection),
-    released: (claim) => store.recordRelease(releaseOf(claim)),
-    certified: (claim) =>
-      store.recordCertificate({ result: resultOf(claim), nodeSignature: "0x03" }, [verdictOf(claim, true)]),
-    refused: (claim) => store.recordRefused(claim.taskId, resultOf(claim)),
-    expired: ({ taskId }) => store.recordExpiry(taskId),
-    settled: ({ taskId }) => store.recordEnding(taskId, "settled"),
-    refunded: ({ taskId }) => store.recordEnding(taskId, "refunded"),
-  };
-  const reachable = taskStates.filter((state) => state !== "answered");
-  const paths: Record<(typeof reachable)[number], (typeof reachable)[number][]> = {
-    claimed: ["claimed"],
-    rejected: ["claimed", "rejected"],
-    released: ["claimed", "released"],
-    certified: ["claimed", "released", "certified"],
-    settled: ["claimed", "released", "certified", "settled"],
-    refused: ["claimed", "released", "refused"],
-    expired: ["claimed", "released", "expired"],
-    refunded: ["claimed", "released", "expired", "refunded"],
-  };
-  const bring = async (state: (typeof reachable)[number]): Promise<Claim> => {
-    const claim = newClaim();
-    for (const step of paths[state]) await enter[step](claim);
-    return claim;
-  };
+  const { newClaim, take, releaseOf, resultOf, verdictOf, request, signed, enter, bring } = taskSteps(() => store);
 
   it("gives back what was put in", async () => {
     const claim = newClaim();
@@ -115,6 +36,7 @@ describe("the facilitator's store", function () {
       verdicts: [verdictOf(claim, true)],
       transactions: [],
       rejection: null,
+      reorged: false,
     });
   });
 
@@ -210,67 +132,6 @@ describe("the facilitator's store", function () {
       expect(await store.tasksIn(["claimed"], 21)).to.deep.equal([early.taskId, late.taskId]);
       expect(await store.tasksIn(["claimed"], 20)).to.deep.equal([early.taskId]);
       expect(await store.tasksIn(["released"], 21)).to.deep.equal([]);
-    });
-  });
-
-  describe("transactions", () => {
-    it("allocates nonces without gap or repetition to fifty at the same time", async () => {
-      const opened = Array.from({ length: 50 }, () => newClaim());
-      await Promise.all(opened.map((claim) => take(claim)));
-      const stored = await Promise.all(opened.map((claim) => store.recordTransaction(request(claim), signed)));
-      const nonces = stored.map(({ nonce }) => nonce).sort((a, b) => a - b);
-      expect(nonces).to.deep.equal(Array.from({ length: 50 }, (_, index) => (nonces[0] ?? 0) + index));
-    });
-
-    it("goes on from what the chain has counted", async () => {
-      const claim = await bring("claimed");
-      expect((await store.recordTransaction({ ...request(claim), minedNonces: 1000 }, signed)).nonce).to.equal(1000);
-      const next = await bring("claimed");
-      expect((await store.recordTransaction({ ...request(next), minedNonces: 3 }, signed)).nonce).to.equal(1001);
-    });
-
-    it("uses no nonce when signing fails", async () => {
-      const [first, second] = [await bring("claimed"), await bring("claimed")];
-      const { nonce } = await store.recordTransaction(request(first), signed);
-      const failing = store.recordTransaction(request(second), () => Promise.reject(new Error("no key")));
-      expect(await failing.catch((error: unknown) => (error as Error).message)).to.equal("no key");
-      expect((await store.recordTransaction(request(second), signed)).nonce).to.equal(nonce + 1);
-    });
-
-    it("signs one per subject and purpose, and another only when that one reverted", async () => {
-      const claim = await bring("claimed");
-      const first = await store.recordTransaction(request(claim), signed);
-      expect(await store.recordTransaction(request(claim), signed)).to.deep.equal(first);
-      expect((await store.recordTransaction(request(claim, "settle"), signed)).nonce).to.equal(first.nonce + 1);
-      await store.recordInclusion(first.hash, { ...included, status: "reverted" });
-      const second = await store.recordTransaction(request(claim), signed);
-      expect(second.nonce).to.equal(first.nonce + 2);
-      await store.recordInclusion(second.hash, included);
-      expect(await store.recordTransaction(request(claim), signed)).to.deep.equal({ ...second, ...included });
-    });
-
-    it("does not forget how a transaction ended", async () => {
-      const claim = await bring("claimed");
-      const { hash } = await store.recordTransaction(request(claim), signed);
-      expect((await store.sentTransactions()).map((sent) => sent.hash)).to.include(hash);
-      await store.recordInclusion(hash, included);
-      await store.recordInclusion(hash, { ...included, status: "reverted" });
-      const [kept] = (await store.findTask(claim.taskId))?.transactions ?? [];
-      expect(kept).to.deep.include(included);
-      expect((await store.sentTransactions()).map((sent) => sent.hash)).not.to.include(hash);
-    });
-
-    it("rejects no claim whose lock is on its way or went through", async () => {
-      const claim = await bring("claimed");
-      const { hash } = await store.recordTransaction(request(claim), signed);
-      const reject = () =>
-        store.recordRejection(claim.taskId, rejection).then(
-          () => "rejected",
-          (error: unknown) => (error as OpgError).code,
-        );
-      expect(await reject()).to.equal("internal");
-      await store.recordInclusion(hash, { ...included, status: "reverted" });
-      expect(await reject()).to.equal("rejected");
     });
   });
 });

@@ -23,7 +23,7 @@ describe("openDatabase", function () {
   it("lets five processes bring the same empty database up to date at once", async () => {
     const url = await server.urlFor("raced");
     const stores = await Promise.all(Array.from({ length: 5 }, () => openFacilitatorStore(url, logger)));
-    expect(await stores[0]?.sentTransactions()).to.deep.equal([]);
+    expect(await stores[0]?.watchedTransactions()).to.deep.equal([]);
     await Promise.all(stores.map((store) => store.close()));
   });
 

@@ -1,4 +1,3 @@
-import { chainTime } from "#facilitator/chainTime.ts";
 import type { SettlingDependencies } from "./settlePayment.ts";
 
 /**
@@ -6,13 +5,13 @@ import type { SettlingDependencies } from "./settlePayment.ts";
  * the work of an earlier process goes on.
  */
 export async function finishPayments(dependencies: SettlingDependencies): Promise<void> {
-  const { store, settler, provider, clock, logger } = dependencies;
+  const { store, settler, head, clock, logger } = dependencies;
   for (const digest of await store.paymentsIn("settling")) {
     void settler.finish(digest).catch((error: unknown) => {
       logger.warn({ err: error, payment: digest }, "a payment could not be taken further");
     });
   }
-  for (const digest of await store.paymentsIn("claimed", await chainTime(provider))) {
+  for (const digest of await store.paymentsIn("claimed", head.newest.timestamp)) {
     await store.recordLapse(digest, clock());
   }
 }

@@ -8,9 +8,6 @@ import type { PaymentAnswer, StoredPayment } from "#store/facilitatorPayments.ts
 import { claimPayment } from "./claimPayment.ts";
 import type { PaymentSettler } from "./paymentSettler.ts";
 
-/** How long a merchant waits for a block; stock clients wait 90 seconds in all, and ask once more after a pending answer. */
-const INCLUSION_WAIT_SECONDS = 25;
-
 /** What settling needs. */
 export interface SettlingDependencies extends Dependencies {
   settler: PaymentSettler;
@@ -110,12 +107,12 @@ function checkAmount(scheme: StoredPayment["scheme"], have: bigint, need: bigint
 
 /** Slow is not failed: whoever waits too long is told the transaction, and may ask again. */
 async function whenKnown(
-  { store, logger }: Dependencies,
+  { store, inclusionWaitSeconds, logger }: Dependencies,
   digest: string,
   settling: Promise<PaymentAnswer>,
 ): Promise<PaymentAnswer> {
   const timer = new AbortController();
-  const timeout = sleep(INCLUSION_WAIT_SECONDS * 1000, undefined, { signal: timer.signal }).catch(() => undefined);
+  const timeout = sleep(inclusionWaitSeconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined);
   const answer = await Promise.race([settling, timeout]).finally(() => timer.abort());
   if (answer) return answer;
   settling.catch((error: unknown) => logger.warn({ err: error, payment: digest }, "a payment's end is not known yet"));

@@ -23,7 +23,7 @@ interface Reason {
  * @param revert - the contract's own words, where there are any
  */
 export function whyUnpaid(
-  payment: Pick<StoredPayment, "scheme" | "payload">,
+  payment: Pick<StoredPayment, "scheme" | "payload" | "reorged">,
   amount: bigint,
   facts: PaymentFacts,
   revert: string | undefined,
@@ -32,6 +32,8 @@ export function whyUnpaid(
   const answer = { success: false, errorReason: code, errorMessage: words, transaction: "" };
   const { to } = payment.payload.permit2Authorization.witness;
   const share = { role: "merchant" as const, recipient: to, amount };
+  // The merchant was told of a success that the chain took back: whoever brought it about, the merchant has lost it.
+  if (payment.reorged) return { answer, loss: { reason: "reorganised", shares: [share] } };
   return isPayers ? { answer, loss: { reason: code, shares: [share] } } : { answer };
 }
 

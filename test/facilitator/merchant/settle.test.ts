@@ -5,6 +5,9 @@ import type { Daemon } from "#service/runDaemon.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { merchantAt, type MerchantBody, type MerchantNetwork, startMerchantNetwork } from "./merchantNetwork.ts";
 
+/** Six blocks of the test's chain. */
+const INCLUSION_WAIT_SECONDS = 3;
+
 describe("POST /settle", function () {
   this.timeout(90_000);
   let net: MerchantNetwork;
@@ -16,6 +19,7 @@ describe("POST /settle", function () {
 
   const start = async (): Promise<Daemon> =>
     startFacilitator(await net.environment("settle"), {
+      inclusionWaitSeconds: INCLUSION_WAIT_SECONDS,
       openStore: async (url, logger) => {
         store = await openFacilitatorStore(url, logger);
         const recordTransaction: FacilitatorStore["recordTransaction"] = async (request, sign) => {

@@ -1,0 +1,160 @@
+import type { Call } from "#chain/call.ts";
+import { readPaymentFacts } from "#chain/chainFacts.ts";
+import { FacilitatorEntryAdapter } from "#chain/facilitatorEntry.ts";
+import { findProxyTransfers } from "#chain/proxyTransfers.ts";
+import { CallReverted } from "#chain/submitCall.ts";
+import { populateProxySettle } from "#chain/x402Proxy.ts";
+import type { Dependencies } from "#facilitator/dependencies.ts";
+import type { SentTransaction } from "#facilitator/outbox.ts";
+import type { SenderRule } from "#facilitator/signers.ts";
+import { sponsorAllowance } from "#facilitator/sponsorAllowance.ts";
+import { OpgError } from "#protocol/errors.ts";
+import type { StoredPayment } from "#store/facilitatorPayments.ts";
+import { MAX_SETTLE_GAS, type SettlementGas } from "./settlementGas.ts";
+import { type UnpaidEnd, whyUnpaid } from "./whyUnpaid.ts";
+
+/** How a payment stands on the chain. */
+export interface SettlementEnd extends UnpaidEnd {
+  /** Whether it is watched until its block is deep enough, or nothing on the chain could take it back. */
+  isKept: boolean;
+}
+
+/** A transaction that was displaced, or ran out of gas that was not asked for, is sent once more at once. */
+const MAX_SENDINGS = 3;
+
+/**
+ * Sends a payment's settlement, or waits for the one that is on its way. What the chain holds in the end decides, not how
+ * ours went.
+ *
+ * @throws OpgError `chain_unavailable`: it is not known yet
+ */
+export async function settleOnChain(
+  dependencies: Dependencies,
+  stored: StoredPayment,
+  amount: bigint,
+  gas: SettlementGas,
+): Promise<SettlementEnd> {
+  if (amount === 0n) return { answer: paid("", amount), isKept: true };
+  let current = stored;
+  for (let sendings = 1; sendings <= MAX_SENDINGS; sendings++) {
+    const knownGas = sendings === 1 ? knownGasFor(dependencies, current, gas) : undefined;
+    const tried = await trySettling(dependencies, current, amount, knownGas);
+    if (tried.hash !== undefined) {
+      if (tried.gasUsed !== null) gas.learn(current, tried.gasUsed);
+      return { answer: paid(tried.hash, amount), isKept: true };
+    }
+    const end = await conclude(dependencies, current, amount, tried);
+    if (end) return end;
+    current = (await dependencies.store.findPayment(stored.digest)) ?? current;
+  }
+  throw notKnownYet(stored.digest);
+}
+
+/**
+ * Gas for a settlement of which it is known that it goes through: its payer's funds, allowance and nonce were read at the
+ * newest block when it was claimed, and others of the same token went the same way. Should it run out of gas all the same,
+ * it is sent again with a look at it.
+ */
+function knownGasFor({ head }: Dependencies, stored: StoredPayment, gas: SettlementGas): bigint | undefined {
+  const isFresh = stored.claimedBlock >= head.newest.number && stored.permit === null && !stored.reorged;
+  return isFresh ? gas.limitFor(stored) : undefined;
+}
+
+/** How one sending went: paid by `hash`, refused in these words, or without a block that says so. */
+interface Tried {
+  hash?: string;
+  gasUsed: bigint | null;
+  revert?: string | undefined;
+  /** Whether it says nothing of the payment: displaced, or sent without a look. */
+  isInconclusive: boolean;
+}
+
+async function trySettling(
+  dependencies: Dependencies,
+  stored: StoredPayment,
+  amount: bigint,
+  knownGas: bigint | undefined,
+): Promise<Tried> {
+  try {
+    const { ended } = await send(dependencies, stored, amount, knownGas);
+    const { hash, status, blockNumber, gasUsed } = await ended;
+    if (status === "included") return { hash, gasUsed, isInconclusive: false };
+    return { gasUsed, isInconclusive: blockNumber === null || knownGas !== undefined };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const revert = error instanceof CallReverted ? error.revert?.words : error.message;
+    return { gasUsed: null, revert, isInconclusive: false };
+  }
+}
+
+async function send(
+  dependencies: Dependencies,
+  stored: StoredPayment,
+  amount: bigint,
+  knownGas: bigint | undefined,
+): Promise<SentTransaction> {
+  const { outbox } = dependencies;
+  const { digest, permit, transactions } = stored;
+  const earlier = transactions.find(({ purpose, status }) => purpose === "settle" && status !== "reverted");
+  if (earlier) return outbox.resume(earlier);
+  if (permit) await sponsorAllowance(dependencies, digest, permit, amount);
+  const { call, sender } = populateSettle(dependencies, stored, amount);
+  return outbox.send(digest, "settle", call, { sender, knownGas });
+}
+
+/** The proxy wants to be called by whom the payer named: our entry, or the facilitator itself; under `exact` by anyone. */
+function populateSettle(
+  { terms, provider }: Dependencies,
+  { scheme, payload }: StoredPayment,
+  amount: bigint,
+): { call: Call; sender: SenderRule } {
+  const isByEntry = payload.permit2Authorization.witness.facilitator === terms.entry;
+  const call = isByEntry
+    ? new FacilitatorEntryAdapter(terms.entry, provider).populateSettle(payload, amount)
+    : populateProxySettle(scheme, payload, amount);
+  const named: SenderRule = isByEntry ? "signer" : "facilitator";
+  return { call: { ...call, gasLimit: MAX_SETTLE_GAS }, sender: scheme === "exact" ? "anyone" : named };
+}
+
+function isRefusal(error: unknown): error is Error {
+  return error instanceof CallReverted || (error instanceof OpgError && error.code === "permit2_allowance_required");
+}
+
+/**
+ * Somebody may have settled in our place: the payee is paid then, and that is all the merchant wants.
+ *
+ * @returns nothing where it is still to be settled
+ */
+async function conclude(
+  { provider, head, depths }: Dependencies,
+  stored: StoredPayment,
+  amount: bigint,
+  { revert, isInconclusive }: Tried,
+): Promise<SettlementEnd | undefined> {
+  const { digest, scheme, payload, claimedBlock, reorged } = stored;
+  const { signature, permit2Authorization: authorization } = payload;
+  const { from: payer, nonce, permitted } = authorization;
+  const question = { token: permitted.token, payer, nonce, digest, signature };
+  const facts = await readPaymentFacts(provider, question);
+  if (isInconclusive && !facts.nonceUsed) return undefined;
+  const unpaid = { ...whyUnpaid({ scheme, payload, reorged }, amount, facts, revert), isKept: true };
+  if (!facts.nonceUsed) return unpaid;
+  const found = await findProxyTransfers(provider, { scheme, authorization, amount, fromBlock: claimedBlock });
+  if (found.settlement !== undefined) {
+    const { hash, blockNumber } = found.settlement;
+    const depth = Math.max(head.newest.number, facts.block.number) - blockNumber + 1;
+    if (depth < depths.confirmations) throw notKnownYet(digest);
+    return { answer: paid(hash, amount), isKept: depth >= depths.reorgBlocks };
+  }
+  // The merchant may have been paid by a contract in between: not recognised, but nobody's fault.
+  return found.isPaidSomehow ? { answer: unpaid.answer, isKept: true } : unpaid;
+}
+
+function paid(transaction: string, amount: bigint): SettlementEnd["answer"] {
+  return { success: true, transaction, amount: amount.toString() };
+}
+
+function notKnownYet(digest: string): OpgError {
+  const words = "The chain does not say yet what became of the settlement; ask again in a moment.";
+  return new OpgError("chain_unavailable", words, { payment: digest });
+}
