@@ -12,7 +12,7 @@ const ASK_AGAIN_MS = 100;
 
 /** How endpoints say that they have a transaction already. */
 const alreadyKnown = /already known|known transaction|already (imported|exists)|already in .*pool/i;
-/** What tells a sender most, first. */
+/** What tells a sender why, in the order of how much. */
 const tellingRefusals = [/insufficient funds/i, /nonce/i, /underpriced/i, /gas|fee/i];
 
 /**
@@ -146,12 +146,11 @@ export class Agreement {
   }
 }
 
+/** What most say that is known here. */
 function mostTelling(errors: readonly RpcError[]): RpcError | undefined {
-  for (const refusal of tellingRefusals) {
-    const found = errors.find(({ message }) => refusal.test(message));
-    if (found) return found;
-  }
-  return errors[0];
+  const groups = tellingRefusals.map((refusal) => errors.filter(({ message }) => refusal.test(message)));
+  const [most = []] = groups.sort((a, b) => b.length - a.length);
+  return most[0] ?? errors[0];
 }
 
 function quantityIn(answer: Answer): bigint | undefined {

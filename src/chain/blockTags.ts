@@ -7,6 +7,7 @@ const tagPlaces: Readonly<Record<string, number>> = {
   eth_getTransactionCount: 1,
   eth_getStorageAt: 2,
   eth_getBlockByNumber: 0,
+  eth_getBlockReceipts: 0,
 };
 
 /** Names of blocks that move on. Nobody can agree on what waits, so that is read at the newest block. */

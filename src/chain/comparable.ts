@@ -4,6 +4,8 @@ import { revertData } from "./decodeRevert.ts";
 /** How chains put it that a call was run, and failed without giving data. */
 export const executionFailed = /revert|evm error|vm exception|execution|out ?of ?gas|gas required|opcode|stack|jump/i;
 
+const METHOD_NOT_FOUND = -32601;
+
 const logFields = [
   ...["address", "topics", "data", "blockNumber", "blockHash"],
   ...["transactionHash", "transactionIndex", "logIndex"],
@@ -26,6 +28,7 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
   eth_getBlockByNumber: blockFields,
   eth_getBlockByHash: blockFields,
   eth_getTransactionReceipt: receiptFields,
+  eth_getBlockReceipts: receiptFields,
   eth_getTransactionByHash: transactionFields,
   eth_getLogs: logFields,
 };
@@ -52,6 +55,8 @@ export interface Comparable {
  */
 export function comparable(method: string, answer: Answer, knownTo?: number): Comparable | undefined {
   if ("error" in answer) {
+    // Whoever asks can do without a method that most do not have, if it is told so.
+    if (answer.error.code === METHOD_NOT_FOUND) return { key: "no such method", answer };
     const data = isRun(method) ? refusalIn(answer) : undefined;
     return data === undefined ? undefined : { key: `refused ${data}`, answer };
   }

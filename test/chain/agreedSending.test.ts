@@ -73,6 +73,17 @@ describe("ChainProvider that sends through several endpoints", () => {
     expect(error).to.include({ code: "INSUFFICIENT_FUNDS" });
   });
 
+  it("says that a method is not there where most do not have it", async () => {
+    const method = "eth_getBlockReceipts";
+    const without = refuses(method, { code: -32601, message: "the method does not exist" });
+    const receipts = (await chain.truth.send(method, ["latest"])) as object[];
+    const { provider } = await chain.open([without, undefined, undefined]);
+    expect(await provider.send(method, ["latest"])).to.have.length(receipts.length);
+    const { provider: old } = await chain.open([without, without, undefined]);
+    const error: unknown = await old.send(method, ["latest"]).catch((thrown: unknown) => thrown);
+    expect(String((error as Error).cause)).to.include("-32601");
+  });
+
   it("counts transactions that wait as far as a quorum does", async () => {
     const nonce = await chain.truth.getTransactionCount(chain.sender.address, "latest");
     const { provider } = await chain.open([lies(["eth_getTransactionCount"], () => "0xffff"), undefined, undefined]);
