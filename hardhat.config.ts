@@ -34,9 +34,10 @@ const permit2Compiler = {
 
 const compilers = [contractCompiler, permit2Compiler];
 
-/** The chain that `npm start` runs: named by OPG_RPC_URL, else by the network.json of the running network. */
+/** The chain that `npm start` runs: the first that OPG_RPC_URL names, else that of the running network's network.json. */
 function localRpcUrl(): string {
-  if (process.env["OPG_RPC_URL"]) return process.env["OPG_RPC_URL"];
+  const [own] = process.env["OPG_RPC_URL"]?.split(",") ?? [];
+  if (own) return own.trim();
   const fallback = "http://127.0.0.1:8545";
   try {
     const network: unknown = JSON.parse(readFileSync(process.env["OPG_NETWORK"] ?? ".opg/network.json", "utf8"));

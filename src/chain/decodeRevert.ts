@@ -82,8 +82,8 @@ function inWords(camelCase: string): string {
   return camelCase.replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
 }
 
-/** ethers keeps the data in `data`; other providers nest it below `error` or `info`, or in `data.data`. */
-function revertData(thrown: unknown): string | undefined {
+/** The data of a revert, wherever it stands: ethers keeps it in `data`; other providers nest it below `error` or `info`, or in `data.data`. */
+export function revertData(thrown: unknown): string | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
   const { data } = thrown as { data?: unknown };
   if (isHexString(data)) return data;

@@ -9,46 +9,81 @@ import {
   Network,
 } from "ethers";
 import { OpgError } from "#protocol/errors.ts";
+import { Agreement } from "./agreement.ts";
+import { executionFailed } from "./comparable.ts";
+import type { EndpointObserver } from "./endpointPoll.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Told how a call went, its method and how long it took: `refused` by the endpoint or a contract, or without an answer. */
-export type RpcObserver = (method: string, outcome: "answered" | "refused" | "failed", seconds: number) => void;
-
-/** How chains put it that a call was run, and failed without giving data. */
-const executionFailed = /revert|evm error|vm exception|execution|out ?of ?gas|gas required|opcode|stack|jump/i;
+/** Told how calls to a chain go. */
+export interface ChainObserver {
+  /** How a call went, its method and how long it took: `refused` by the endpoint or a contract, or without an answer. */
+  call(method: string, outcome: "answered" | "refused" | "failed", seconds: number): void;
+  /** Of several endpoints only: how each did, by its position from 1. */
+  endpoint?: EndpointObserver;
+  /** An endpoint did not answer when the chain was opened, by those that did. */
+  missing?(position: number): void;
+}
 
 /**
  * An HTTP provider for one chain. Every request goes out alone and at once, nothing is answered from a cache, and a
- * chain that does not answer is OpgError `chain_unavailable`: ours to try again, never the payer's fault.
+ * chain that does not answer is OpgError `chain_unavailable`: ours to try again, never the payer's fault. Of several endpoints
+ * more than half have to say the same.
  */
 export class ChainProvider extends JsonRpcProvider {
-  readonly #observe: RpcObserver | undefined;
+  readonly #observer: ChainObserver | undefined;
+  readonly #agreement: Agreement | undefined;
 
   /**
-   * @param rpcUrl - http(s) URL; it may hold an access key, so errors do not repeat it
+   * @param rpcUrls - http(s) URLs of the chain's endpoints, or of its only one; they may hold access keys, so errors do not
+   * repeat them
    * @param chainId - the chain expected there; {@link connectChain} checks it
-   * @param observe - told of every call
+   * @param observer - told of every call
    */
-  constructor(rpcUrl: string, chainId: number, observe?: RpcObserver) {
-    const request = new FetchRequest(rpcUrl);
+  constructor(rpcUrls: string | readonly string[], chainId: number, observer?: ChainObserver) {
+    const urls = [rpcUrls].flat();
+    const request = new FetchRequest(urls[0] ?? "");
     request.timeout = REQUEST_TIMEOUT_MS;
     request.setThrottleParams({ maxAttempts: 3 });
     const network = Network.from(chainId);
     super(request, network, { staticNetwork: network, batchMaxCount: 1, cacheTimeout: -1, pollingInterval: 500 });
-    this.#observe = observe;
+    this.#observer = observer;
+    this.#agreement = urls.length > 1 ? new Agreement(urls, observer?.endpoint) : undefined;
+  }
+
+  /** @throws OpgError `chain_unavailable` when too few endpoints answer, `configuration` when one is on another chain */
+  async requireChain(chainId: number): Promise<void> {
+    if (this.#agreement) {
+      for (const position of await this.#agreement.checkChain(chainId)) this.#observer?.missing?.(position);
+      return;
+    }
+    const actual = Number(await this.send("eth_chainId", []));
+    if (actual === chainId) return;
+    const words = `The chain at the network's rpcUrl is ${actual}, not ${chainId}; correct rpcUrl.`;
+    throw new OpgError("configuration", words, { expected: chainId, actual });
   }
 
   override async _send(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
     const beganMs = performance.now();
     try {
-      const results = await super._send(payload);
+      const results = await this.#request(payload);
       this.#tell(payload, results, beganMs);
       return results;
     } catch (cause) {
       this.#tell(payload, undefined, beganMs);
-      throw unavailable(cause);
+      throw cause instanceof OpgError ? cause : unavailable(cause);
     }
+  }
+
+  override destroy(): void {
+    this.#agreement?.close();
+    super.destroy();
+  }
+
+  #request(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
+    const agreement = this.#agreement;
+    if (!agreement) return super._send(payload);
+    return Promise.all([payload].flat().map((each) => agreement.send(each)));
   }
 
   #tell(payload: JsonRpcPayload | JsonRpcPayload[], results: JsonRpcResult[] | undefined, beganMs: number): void {
@@ -56,7 +91,7 @@ export class ChainProvider extends JsonRpcProvider {
     const refused = new Set(results?.filter((result) => "error" in result).map(({ id }) => id));
     for (const { id, method } of [payload].flat()) {
       const outcome = refused.has(id) ? "refused" : "answered";
-      this.#observe?.(method, results === undefined ? "failed" : outcome, seconds);
+      this.#observer?.call(method, results === undefined ? "failed" : outcome, seconds);
     }
   }
 
@@ -73,19 +108,23 @@ export class ChainProvider extends JsonRpcProvider {
 /**
  * Opens a chain and makes sure that it is the right one.
  *
- * @param observe - told of every call
+ * @param rpcUrls - see {@link ChainProvider}
+ * @param observer - told of every call
  * @throws OpgError `chain_unavailable` when nothing answers, `configuration` when another chain does
  */
-export async function connectChain(rpcUrl: string, chainId: number, observe?: RpcObserver): Promise<ChainProvider> {
-  const provider = new ChainProvider(rpcUrl, chainId, observe);
-  const actual = Number(await provider.send("eth_chainId", []));
-  if (actual === chainId) return provider;
-  provider.destroy();
-  throw new OpgError(
-    "configuration",
-    `The chain at the network's rpcUrl is ${actual}, not ${chainId}; correct rpcUrl.`,
-    { expected: chainId, actual },
-  );
+export async function connectChain(
+  rpcUrls: string | readonly string[],
+  chainId: number,
+  observer?: ChainObserver,
+): Promise<ChainProvider> {
+  const provider = new ChainProvider(rpcUrls, chainId, observer);
+  try {
+    await provider.requireChain(chainId);
+    return provider;
+  } catch (error) {
+    provider.destroy();
+    throw error;
+  }
 }
 
 function unavailable(cause: unknown): OpgError {

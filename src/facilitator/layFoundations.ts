@@ -45,7 +45,7 @@ export async function layFoundations(
   const wallets = distinct([wallet, ...config.OPG_SIGNER_KEYS]);
   const network = await loadNetwork(config.OPG_NETWORK);
   const operations = daemonOperations(logger, config);
-  const observe = observeRpc(operations.registry);
+  const observe = observeRpc(operations.registry, logger);
   const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observe);
   const escrow = new TaskEscrowAdapter(network.contracts.taskEscrow, provider);
   await requireRegistered(escrow, wallet.address);

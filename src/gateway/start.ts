@@ -62,7 +62,7 @@ export async function startGateway(
     throw new OpgError("configuration", "The network names no facilitator; add one to facilitators in network.json.");
   }
   const operations = daemonOperations(logger, config);
-  const observe = observeRpc(operations.registry);
+  const observe = observeRpc(operations.registry, logger);
   const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observe);
   const settings = settingsOf(config);
   const token = await new OpgAdapter(network.contracts.opg, provider).domain();

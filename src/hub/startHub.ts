@@ -33,7 +33,7 @@ export async function startHub(environment: Readonly<Record<string, string | und
   const network = await loadNetwork(config.OPG_NETWORK);
   const logger = createLogger("hub", config.OPG_LOG_LEVEL);
   const operations = daemonOperations(logger, config);
-  const observe = observeRpc(operations.registry);
+  const observe = observeRpc(operations.registry, logger);
   const provider = await connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observe);
   const maxBlobBytes = config.OPG_MAX_BLOB_BYTES;
   const blobs = await HubBlobs.open(config.OPG_STATE, maxBlobBytes);

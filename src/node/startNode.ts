@@ -15,7 +15,7 @@ import { address } from "#protocol/hex.ts";
 import type { NodeInfo } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
-import { addSignerMetrics, observeRpc, watchChain } from "#service/chainMetrics.ts";
+import { addSignerMetrics, observeRpc, type RpcObserver, watchChain } from "#service/chainMetrics.ts";
 import { daemonVariables, drainSeconds, privateKey, readConfig } from "#service/config.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger } from "#service/logger.ts";
@@ -70,7 +70,7 @@ export async function startNode(
   const network = await loadNetwork(config.OPG_NETWORK);
   const logger = createLogger("node", config.OPG_LOG_LEVEL);
   const operations = daemonOperations(logger);
-  const provider = await openChain(config, network, operations);
+  const provider = await openChain(config, network, observeRpc(operations.registry, logger));
   const ownExecutor = executor ?? (await createExecutor());
   const enclave = await startEnclave(config, network, ownExecutor, clock);
   const contracts = contractsOf(network, provider);
@@ -116,8 +116,8 @@ function watchAdmission({ readiness }: Operations, nodeRegistry: NodeRegistryAda
   );
 }
 
-function openChain(config: NodeConfig, network: Network, { registry }: Operations): Promise<ChainProvider> {
-  return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observeRpc(registry));
+function openChain(config: NodeConfig, network: Network, observer: RpcObserver): Promise<ChainProvider> {
+  return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observer);
 }
 
 function startEnclave(config: NodeConfig, network: Network, executor: Executor, clock: Clock): Promise<Enclave> {

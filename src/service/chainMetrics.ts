@@ -1,21 +1,40 @@
 import type { Provider } from "ethers";
-import { Histogram, type Registry } from "prom-client";
+import { Counter, Histogram, type Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
+import type { Logger } from "./logger.ts";
 import type { Operations } from "./operations.ts";
 import { addReadMetric } from "./readMetric.ts";
 
 const RPC_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Registers the metric of calls to the chain. @returns what a chain's provider has to tell of each */
-export function observeRpc(registry: Registry): (method: string, outcome: string, seconds: number) => void {
+/** What a chain's provider tells of its calls. */
+export interface RpcObserver {
+  call(method: string, outcome: string, seconds: number): void;
+  endpoint(position: number, outcome: string): void;
+  missing(position: number): void;
+}
+
+/** Registers the metrics of calls to the chain. @returns what a chain's provider has to tell of each */
+export function observeRpc(registry: Registry, logger: Logger): RpcObserver {
   const durations = new Histogram({
     name: "opg_rpc_duration_seconds",
-    help: "Calls to the chain's JSON-RPC endpoint.",
+    help: "Calls to the chain's JSON-RPC, all its endpoints together.",
     labelNames: ["method", "outcome"],
     buckets: RPC_SECONDS,
     registers: [registry],
   });
-  return (method, outcome, seconds) => durations.observe({ method, outcome }, seconds);
+  const answers = new Counter({
+    name: "opg_rpc_endpoint_answers_total",
+    help: "What each of several endpoints answered, by its position in OPG_RPC_URL.",
+    labelNames: ["endpoint", "outcome"],
+    registers: [registry],
+  });
+  return {
+    call: (method, outcome, seconds) => durations.observe({ method, outcome }, seconds),
+    endpoint: (position, outcome) => answers.inc({ endpoint: position, outcome }),
+    missing: (endpoint) =>
+      logger.warn({ endpoint }, "an endpoint of OPG_RPC_URL does not answer; the others are enough"),
+  };
 }
 
 /** Where the chain is read, and how old its newest block may be. */

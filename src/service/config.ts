@@ -33,12 +33,31 @@ export const retentionSeconds = wholeNumber(0).default(30 * 24 * 60 * 60);
 /** How long running requests may go on once the daemon is to end. */
 export const drainSeconds = wholeNumber(0, 3_600);
 
+/**
+ * JSON-RPC of the chain, where not the public one of `network.json` is to be used: one endpoint, or several separated by commas.
+ * They may hold access keys, so what is wrong is told by their position.
+ */
+export const rpcUrls = z.string().transform((text, context) => {
+  const urls = text.split(",").map((url) => url.trim());
+  for (const [index, url] of urls.entries()) {
+    const place = urls.length === 1 ? "it" : `endpoint ${index + 1} of ${urls.length}`;
+    const problem = !/^https?:\/\/[^/]/.test(url) || !URL.canParse(url) ? "is no http or https URL" : undefined;
+    const isRepeated = urls.findIndex((earlier) => isSameUrl(earlier, url)) < index;
+    const message = problem ?? (isRepeated ? "is there twice, and would count twice" : undefined);
+    if (message !== undefined) context.addIssue({ code: "custom", message: `${place} ${message}` });
+  }
+  return urls;
+});
+
+function isSameUrl(one: string, other: string): boolean {
+  return URL.parse(one)?.href === URL.parse(other)?.href;
+}
+
 /** Variables that every daemon reads. */
 export const daemonVariables = {
   /** Path or URL of the network's `network.json`. */
   OPG_NETWORK: z.string().min(1),
-  /** JSON-RPC of the chain, where not the public one of `network.json` is to be used: it may hold an access key. */
-  OPG_RPC_URL: z.url().optional(),
+  OPG_RPC_URL: rpcUrls.optional(),
   OPG_HOST: z.string().default("127.0.0.1"),
   OPG_PORT: wholeNumber(0, 65_535),
   OPG_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),

@@ -10,6 +10,7 @@ import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { networkFile } from "#scripts/network/places.ts";
+import { readConfig, rpcUrls } from "#service/config.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 
 /** Chain id of development chains, whose accounts everybody knows. */
@@ -26,7 +27,8 @@ export function chosenNetwork(hre: HardhatRuntimeEnvironment): string | undefine
 /** The network that `--network` names, or the running local one. @throws OpgError `configuration`, `chain_unavailable` */
 export async function openNetwork(hre: HardhatRuntimeEnvironment) {
   const network = await loadNetwork(process.env["OPG_NETWORK"] ?? networkFile(hre.globalOptions.network));
-  const provider = await connectChain(process.env["OPG_RPC_URL"] ?? network.rpcUrl, network.chainId);
+  const { OPG_RPC_URL: own } = readConfig({ OPG_RPC_URL: rpcUrls.optional() }, process.env);
+  const provider = await connectChain(own ?? network.rpcUrl, network.chainId);
   const { opg, taskEscrow, settlement, nodeRegistry, modelRegistry, verifierSet } = network.contracts;
   return {
     network,

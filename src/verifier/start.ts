@@ -5,7 +5,7 @@ import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
 import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { createExecutor, type Executor } from "#execution/executor.ts";
 import type { Network } from "#protocol/network.ts";
-import { addSignerMetrics, observeRpc, watchChain } from "#service/chainMetrics.ts";
+import { addSignerMetrics, observeRpc, type RpcObserver, watchChain } from "#service/chainMetrics.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
 import { readConfig } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
@@ -45,7 +45,7 @@ export async function startVerifier(
   const logger = createLogger("verifier", config.OPG_LOG_LEVEL);
   const network = await loadNetwork(config.OPG_NETWORK);
   const operations = daemonOperations(logger);
-  const provider = await openChain(config, network, operations);
+  const provider = await openChain(config, network, observeRpc(operations.registry, logger));
   const store = parts.store ?? (await openVerifierStore(config.DATABASE_URL, logger));
   const clock = parts.clock ?? systemClock;
   const executor = parts.executor ?? (await createExecutor());
@@ -83,8 +83,8 @@ async function forgetEnded(store: VerifierStore, dueBeforeSeconds: number, logge
 
 type VerifierConfig = z.output<z.ZodObject<typeof verifierVariables>>;
 
-function openChain(config: VerifierConfig, network: Network, { registry }: Operations): Promise<ChainProvider> {
-  return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observeRpc(registry));
+function openChain(config: VerifierConfig, network: Network, observer: RpcObserver): Promise<ChainProvider> {
+  return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observer);
 }
 
 function watch(

@@ -30,6 +30,17 @@ describe("readConfig", () => {
     expect(config.OPG_TRUSTED_PROXIES?.check("11.0.0.1")).to.equal(false);
   });
 
+  it("reads one endpoint of the chain, or several", () => {
+    const endpointsIn = (text: string) => readConfig(variables, { ...least, OPG_RPC_URL: text }).OPG_RPC_URL;
+    expect(endpointsIn("http://one/key")).to.deep.equal(["http://one/key"]);
+    expect(endpointsIn("http://one, https://two:8545/key")).to.deep.equal(["http://one", "https://two:8545/key"]);
+  });
+
+  it("names a wrong endpoint by its place, and repeats nothing of it", () => {
+    const words = refusal({ OPG_RPC_URL: "http://one/secret,two/secret" });
+    expect(words).to.equal("OPG_RPC_URL is wrong: endpoint 2 of 2 is no http or https URL; set it and start again.");
+  });
+
   const mistakes: [string, string][] = [
     ["OPG_PORT", ""],
     ["OPG_PORT", "0x50"],
@@ -38,6 +49,10 @@ describe("readConfig", () => {
     ["OPG_RATE_PER_SECOND", "-1"],
     ["OPG_RATE_PER_SECOND", "1e3"],
     ["OPG_RATE_PER_SECOND", ""],
+    ["OPG_RPC_URL", ""],
+    ["OPG_RPC_URL", "ws://127.0.0.1:8545"],
+    ["OPG_RPC_URL", "http://127.0.0.1:8545,"],
+    ["OPG_RPC_URL", "http://127.0.0.1:8545, http://127.0.0.1:8545/"],
     ["OPG_RATE_BURST", "0"],
     ["OPG_TRUSTED_PROXIES", "10.0.0.0/99"],
     ["OPG_TRUSTED_PROXIES", "proxy.local"],
