@@ -82,9 +82,10 @@ export default defineConfig(
     files: ["**/*.mjs", "**/*.js"],
     languageOptions: {
       globals: Object.fromEntries(
-        ["clearInterval", "clearTimeout", "console", "fetch", "process", "setInterval", "setTimeout", "URL"].map(
-          (name) => [name, "readonly"],
-        ),
+        [
+          ...["clearInterval", "clearTimeout", "console", "fetch", "process", "ReadableStream", "Response"],
+          ...["setInterval", "setTimeout", "TextEncoder", "URL"],
+        ].map((name) => [name, "readonly"]),
       ),
     },
   },

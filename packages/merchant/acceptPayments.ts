@@ -1,5 +1,5 @@
+import type { Handler } from "./handler.ts";
 import type { MerchantOptions } from "./options.ts";
-import type { Handler } from "./paidAnswer.ts";
 import { readOptions } from "./readOptions.ts";
 import { Till } from "./till.ts";
 

@@ -5,12 +5,6 @@ import type { SignedPayment } from "./signedPayment.ts";
 
 /** Of the time that an authorization holds, what is left for settling. */
 export const SETTLE_SECONDS = 60;
-/** Answers a request with a Response, as in `fetch` handlers of Hono, Deno, Bun and workers. */
-export type Handler<Rest extends readonly unknown[] = []> = (
-  request: Request,
-  ...rest: Rest
-) => Response | Promise<Response>;
-
 /** What is sold for a payment that was verified. */
 export interface Sale {
   request: Request;

@@ -41,6 +41,7 @@ export interface Shop {
 export async function startSellingNetwork() {
   const net = await startMerchantNetwork();
   const port = await freePort();
+  const facilitatorUrl = `http://127.0.0.1:${port}`;
   const environment = { ...(await net.environment("merchants")), OPG_PORT: String(port) };
   let store: FacilitatorStore | undefined;
   let daemon: Daemon | undefined;
@@ -62,7 +63,7 @@ export async function startSellingNetwork() {
     const settled: SettledPayment[] = [];
     const failed: FailedPayment[] = [];
     const payments = acceptPayments({
-      ...{ facilitator: `http://127.0.0.1:${port}`, network: caip2(network), routes, payTo: net.merchant },
+      ...{ facilitator: facilitatorUrl, network: caip2(network), routes, payTo: net.merchant },
       asset: { address: network.contracts.opg, name: "OPG", version: "1" },
       onSettled: (payment) => settled.push(payment),
       onFailed: (payment) => failed.push(payment),
@@ -77,7 +78,7 @@ export async function startSellingNetwork() {
 
   return {
     ...net,
-    ...{ start, stop, open },
+    ...{ start, stop, open, facilitatorUrl },
     /** A signed payment for what is sold there: a header PAYMENT-SIGNATURE. */
     sign: (payer: Wallet, url: string): Promise<string> => stockHeader(stockClient(net.network, payer), url),
     /** What is claimed of the payer's money. */
