@@ -8,6 +8,7 @@ const layers = ["attestation", "blobs", "chain", "execution", "protocol", "servi
 const rooms = {
   "packages/protocol": [],
   "packages/client": [],
+  "packages/merchant": [],
   "src/service": ["protocol"],
   "src/chain": ["protocol", "typechain"],
   "src/store": ["protocol", "service"],
@@ -38,6 +39,12 @@ const packaged = {
     {
       regex: "^(#|node:|\\.\\./(?!protocol/))",
       message: "The client is packed alone and runs in browsers: of the project it imports ../protocol/ only.",
+    },
+  ],
+  "packages/merchant": [
+    {
+      regex: "^(#|node:|\\.\\./(?!protocol/))",
+      message: "It is packed alone and runs wherever fetch does: of the project it imports ../protocol/ only.",
     },
   ],
 };
@@ -75,9 +82,10 @@ export default defineConfig(
     files: ["**/*.mjs", "**/*.js"],
     languageOptions: {
       globals: Object.fromEntries(
-        ["clearInterval", "clearTimeout", "console", "fetch", "process", "setInterval", "setTimeout", "URL"].map(
-          (name) => [name, "readonly"],
-        ),
+        [
+          ...["clearInterval", "clearTimeout", "console", "fetch", "process", "ReadableStream", "Response"],
+          ...["setInterval", "setTimeout", "TextEncoder", "URL"],
+        ].map((name) => [name, "readonly"]),
       ),
     },
   },

@@ -34,7 +34,7 @@ function allTests() {
   const files = globSync("test/**/*.test.ts", { cwd: root }).sort();
   const within = (...folders) =>
     files.filter((file) => folders.some((folder) => file.startsWith(join("test", folder))));
-  const [journeys, onChains] = [within("integration"), within("facilitator", "badInput")];
+  const [journeys, onChains] = [within("integration"), within("facilitator", "merchant", "badInput")];
   const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
   return [
     ["test", ...solidity, ...files.filter((file) => !journeys.includes(file) && !onChains.includes(file))],

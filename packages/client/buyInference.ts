@@ -69,6 +69,7 @@ function paymentOf(
   return {
     ...{ id, url, request, account, scheme: TASK_SCHEME, asset, payTo: spender, amount, createdAt: clock() },
     ...{ expiresAt: Number(deadline), header: "", state: "answered", reason: null, settlement, task },
+    settlementUrl: null,
   };
 }
 

@@ -13,6 +13,8 @@ export const stateContentJson = z.strictObject({
   spending: z.strictObject({
     day: z.string(),
     amounts: z.array(z.strictObject({ account: z.string(), asset: z.string(), host: z.string(), amount: decimal })),
+    /** Of these payments it comes out later how much of what is counted was charged; by payment identifier. */
+    streamed: z.array(z.strictObject({ id: z.string(), isOpen: z.boolean() })).default([]),
   }),
 });
 
@@ -20,7 +22,7 @@ export const stateContentJson = z.strictObject({
 export type StateContent = z.output<typeof stateContentJson>;
 
 /** A state before its first change. */
-export const emptyState: StateContent = { version: 1, nonces: [], spending: { day: "", amounts: [] } };
+export const emptyState: StateContent = { version: 1, nonces: [], spending: { day: "", amounts: [], streamed: [] } };
 
 /** Writes a state's content for a file. */
 export function stateContentToJson({ version, nonces, spending }: StateContent): z.input<typeof stateContentJson> {

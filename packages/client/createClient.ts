@@ -12,6 +12,7 @@ import { checkOnChain } from "./checkOnChain.ts";
 import type { ClientOptions } from "./clientOptions.ts";
 import type { Fetch, PayingInit } from "./fetch.ts";
 import { buyInference } from "./buyInference.ts";
+import { learnSettlements } from "./laterSettlement.ts";
 import { memoryState } from "./memoryState.ts";
 import { NonceAllocator } from "./nonceAllocator.ts";
 import type { OnChainFacts } from "./onChainFacts.ts";
@@ -62,7 +63,7 @@ export interface Client {
    * `payment_refused` and other codes of servers; `payment_unanswered`. Whatever `fetch` itself throws before payment.
    */
   fetch(input: string | URL | Request, init?: PayingInit): Promise<Response>;
-  /** What was paid, oldest first, with the receipts of inferences. */
+  /** What was paid, oldest first, with the receipts of inferences; asks how streams were settled that had to end before. */
   receipts(): Promise<PaymentReceipt[]>;
   /**
    * Holds the receipt of an inference against the contracts.
@@ -103,7 +104,10 @@ export function createClient(options: ClientOptions): Client {
       return buyInference(opened, { url: `${gateway}/v1/infer`, listing, model, inputs });
     },
     fetch: (input, init = {}) => paying.call(input, init),
-    receipts: () => wallet.state.receipts(),
+    receipts: async () => {
+      await learnSettlements(wallet.state, fetch);
+      return wallet.state.receipts();
+    },
     checkOnChain: async (receipt) => {
       const { network, chain } = await onNetwork();
       return checkOnChain(receipt, network, chain ?? noChain());

@@ -9,6 +9,7 @@ import { choosePayments } from "./choosePayment.ts";
 import type { Fetch, PayingInit } from "./fetch.ts";
 import { heldPayments } from "./heldPayments.ts";
 import { identifierExtension, newIdentifier } from "./identifierExtension.ts";
+import { learnSettlements, leaveOpen, settlementUrlIn } from "./laterSettlement.ts";
 import type { OfferedPayment } from "./offeredPayment.ts";
 import type { Payer } from "./payer.ts";
 import type { PaymentReceipt } from "./paymentReceipt.ts";
@@ -50,7 +51,7 @@ export class PayingFetch {
     const nowSeconds = payer.clock();
     const payable = choosePayments(required, { network: payer.network, assets: payer.assets, nowSeconds });
     const offered = await heldPayments(payer, payable);
-    const { chosen, signed, expenditure } = await signFirst(payer, new URL(asked.url).host, offered, nowSeconds);
+    const { chosen, signed, expenditure } = await signWithin(payer, new URL(asked.url).host, offered, nowSeconds);
     const { payload, expiresAt } = signed;
     const id = given ?? newIdentifier(payer.randomBytes);
     const { resource } = required;
@@ -85,6 +86,17 @@ export class PayingFetch {
   }
 }
 
+/** Where the limits have no room, streams that were settled meanwhile for less than their ceiling may have left some. */
+async function signWithin(payer: Payer, host: string, offered: readonly OfferedPayment[], nowSeconds: number) {
+  try {
+    return await signFirst(payer, host, offered, nowSeconds);
+  } catch (error) {
+    const isFull = error instanceof OpgError && error.code === "spending_limit_reached";
+    if (!isFull || !(await learnSettlements(payer.state, payer.fetch))) throw error;
+    return signFirst(payer, host, offered, nowSeconds);
+  }
+}
+
 /** Signs the first payment that today's limits have room for. @throws OpgError `spending_limit_reached` */
 async function signFirst(payer: Payer, host: string, offered: readonly OfferedPayment[], nowSeconds: number) {
   const nextNonce = (): Promise<bigint> => payer.nonces.next(payer.account);
@@ -114,13 +126,17 @@ function receiptOf(
   return {
     ...{ id, url, request: digest, account, scheme: requirements.scheme, asset, payTo, amount },
     ...{ createdAt, expiresAt, header, state: "sent", reason: null, settlement: null, task: null },
+    settlementUrl: null,
   };
 }
 
 async function conclude(payer: Payer, kept: PaymentReceipt, answer: Response): Promise<Response> {
   const { amount } = kept;
-  const settlement = readSettlement(answer.headers, { payer: payer.address, network: caip2(payer.network), amount });
-  await payer.state.replace({ ...kept, state: "answered", reason: null, settlement });
+  const terms = { payer: payer.address, network: caip2(payer.network), amount };
+  const settlement = readSettlement(answer.headers, terms) ?? kept.settlement;
+  const settlementUrl = settlement ? null : settlementUrlIn(answer.headers, kept, payer.network);
+  await payer.state.replace({ ...kept, state: "answered", reason: null, settlement, settlementUrl });
+  if (settlementUrl !== null) await leaveOpen(payer.state, kept);
   return answer;
 }
 

@@ -28,8 +28,10 @@ export const paymentReceiptJson = z.strictObject({
   state: z.enum(paymentStates),
   /** Why it was refused. */
   reason: z.string().nullable(),
-  /** What the server says it took: the hash of its transaction, empty while there is none, and how much. */
+  /** What was taken, as the server or the facilitator says: the hash of the transaction, empty while there is none, and how much. */
   settlement: z.strictObject({ transaction: z.string(), amount: uint(256) }).nullable(),
+  /** Where the facilitator tells the settlement of an answer that was not settled before it was sent. */
+  settlementUrl: z.string().nullable().default(null),
   /** The checked receipt of an inference. */
   task: receiptJson.nullable(),
 });

@@ -82,10 +82,15 @@ export class Expenditure {
   }
 }
 
+/** A day of UTC, such as `2026-01-15`. */
+export function dayOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().slice(0, 10);
+}
+
 /** The same content with the day's amounts; a clock that was put back opens no day anew. */
 function openDay(content: StateContent, nowSeconds: number): StateContent {
-  const day = new Date(nowSeconds * 1000).toISOString().slice(0, 10);
-  return day > content.spending.day ? { ...content, spending: { day, amounts: [] } } : content;
+  const day = dayOf(nowSeconds);
+  return day > content.spending.day ? { ...content, spending: { day, amounts: [], streamed: [] } } : content;
 }
 
 function checkCeiling({ asset }: Expense, amount: bigint, maxAmount: bigint | undefined): void {
@@ -116,13 +121,17 @@ function checkLimits({ spending }: StateContent, expense: Expense, amount: bigin
   }
 }
 
-function changeAmount(content: StateContent, { account, asset, host }: Expense, by: bigint): StateContent {
-  const { day, amounts } = content.spending;
+/** The same content with more or less counted; never less than nothing. */
+export function changeAmount(content: StateContent, { account, asset, host }: Expense, by: bigint): StateContent {
+  const { amounts } = content.spending;
   const isSame = (line: Expense): boolean => line.account === account && line.asset === asset && line.host === host;
   const before = amounts.find(isSame)?.amount ?? 0n;
   const amount = before + by > 0n ? before + by : 0n;
   return {
     ...content,
-    spending: { day, amounts: [...amounts.filter((line) => !isSame(line)), { account, asset, host, amount }] },
+    spending: {
+      ...content.spending,
+      amounts: [...amounts.filter((line) => !isSame(line)), { account, asset, host, amount }],
+    },
   };
 }

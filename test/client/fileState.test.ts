@@ -29,6 +29,7 @@ const receipt: PaymentReceipt = {
   state: "sent",
   reason: null,
   settlement: null,
+  settlementUrl: null,
   task: null,
 };
 

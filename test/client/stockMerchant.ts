@@ -27,6 +27,7 @@ const routes = {
     accepts: [entry("exact", 30, opg), entry("exact", 20, opg), entry("upto", 20, opg), entry("exact", 1, otherToken)],
     extensions,
   },
+  "/upto": { accepts: entry("upto", 20, opg), extensions },
   "POST /echo": { accepts: entry("exact", 10, opg), extensions },
   "/foreign": { accepts: entry("exact", 7, otherToken), extensions },
   "/transfer": { accepts: entry("exact", 5, opg, "eip3009") },
@@ -51,7 +52,7 @@ export function stockMerchant() {
     seen.runs += 1;
     await next();
   });
-  for (const path of ["/weather", "/foreign", "/transfer", "/unsponsored"]) {
+  for (const path of ["/weather", "/upto", "/foreign", "/transfer", "/unsponsored"]) {
     app.get(path, (context) => context.json({ path }));
   }
   app.post("/echo", async (context) => context.text(await context.req.text()));

@@ -90,6 +90,8 @@ function checkAsked(
     const words = `The authorization is for token ${permitted.token}; ask for that.`;
     return refused("permit2_token_mismatch", words, { have: requirements.asset, need: permitted.token });
   }
+  // Whoever is known as the merchant may waive an exact payment, too, and so give its claim up.
+  if (requirements.amount === 0n && merchant !== null) return undefined;
   return checkAmount(scheme, requirements.amount, permitted.amount);
 }
 

@@ -139,6 +139,19 @@ describe("POST /settle", function () {
     expect(await net.opg.balanceOf(payer.address)).to.equal(1000n);
   });
 
+  it("lets a merchant known by its secret waive an exact payment, which frees the payer's money", async () => {
+    const payer = await net.makePayer(1000n);
+    const body = await net.pay(payer, { scheme: "exact" });
+    const owner = merchantAt(facilitator.url, "a secret of the merchant's own");
+    expect((await owner.verify(body)).isValid).to.equal(true);
+    expect(await owner.settle(body, 0n)).to.deep.include({ success: true, transaction: "", amount: "0" });
+    expect((await owner.settle(body)).errorReason).to.equal("permit2_amount_mismatch");
+    expect((await owner.verify(body)).invalidReason).to.equal("permit2_invalid_nonce");
+    expect((await server.verify(await net.pay(payer))).isValid).to.equal(true);
+    const unknown = await verified(await net.pay(await net.makePayer(1000n), { scheme: "exact" }));
+    expect((await server.settle(unknown, 0n)).errorReason).to.equal("permit2_amount_mismatch");
+  });
+
   it("lets nobody promise the same money twice by settling for 0 what a merchant still serves", async () => {
     const payer = await net.makePayer(1000n);
     const body = await verified(await net.pay(payer));

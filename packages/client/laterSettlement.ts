@@ -1,0 +1,98 @@
+import { decodePaymentSignatureHeader } from "@x402/core/http";
+import { z } from "zod";
+import { uint } from "../protocol/hex.ts";
+import type { Network } from "../protocol/network.ts";
+import { proxyPayloadJson, proxyPaymentDigest } from "../protocol/proxyPayment.ts";
+import { PAYMENT_SETTLEMENT, settlementUrl } from "../protocol/settlementUrl.ts";
+import { callGateway } from "./callGateway.ts";
+import type { ClientState } from "./clientState.ts";
+import type { Fetch } from "./fetch.ts";
+import type { PaymentReceipt } from "./paymentReceipt.ts";
+import { changeAmount, dayOf } from "./spending.ts";
+
+const TIMEOUT_SECONDS = 10;
+
+const settlementJson = z.looseObject({
+  state: z.string(),
+  amount: uint(256).nullish(),
+  transaction: z.string().nullish(),
+});
+
+/**
+ * Where the settlement of an answer will be told that had not been settled when it was sent. Only a facilitator of the
+ * network is believed, and only about this very payment; and only under `upto`, where that facilitator alone can settle it:
+ * `exact` takes all, or leaves a signature that is good until it expires.
+ */
+export function settlementUrlIn(
+  headers: Headers,
+  { scheme, header }: PaymentReceipt,
+  { chainId, facilitators }: Network,
+): string | null {
+  const said = headers.get(PAYMENT_SETTLEMENT);
+  if (said === null || scheme !== "upto") return null;
+  const payload = proxyPayloadJson.upto.safeParse(decodePaymentSignatureHeader(header).payload);
+  if (!payload.success) return null;
+  const { permit2Authorization: authorization } = payload.data;
+  const id = proxyPaymentDigest("upto", authorization, BigInt(chainId));
+  const { facilitator } = authorization.witness;
+  const named = facilitators.find(({ address, entry }) => facilitator === address || facilitator === entry);
+  return named && said === settlementUrl(named.url, id) ? said : null;
+}
+
+/** Remembers that of what is counted for a payment less may be charged. */
+export async function leaveOpen(state: ClientState, { id, createdAt }: PaymentReceipt): Promise<void> {
+  await state.update((content) => {
+    const { day, streamed } = content.spending;
+    if (day !== dayOf(createdAt) || streamed.some((one) => one.id === id)) return { content, value: undefined };
+    const spending = { ...content.spending, streamed: [...streamed, { id, isOpen: true }] };
+    return { content: { ...content, spending }, value: undefined };
+  });
+}
+
+/**
+ * Asks the facilitator about payments whose settlement was to be told later, and counts what was charged in place of the
+ * ceiling. What it does not say stays as it is.
+ *
+ * @returns whether anything was learned
+ */
+export async function learnSettlements(state: ClientState, fetch: Fetch): Promise<boolean> {
+  const unknown = (await state.receipts()).filter((one) => one.settlementUrl !== null && one.settlement === null);
+  const learned = await Promise.all(unknown.map((receipt) => learnSettlement(state, fetch, receipt)));
+  return learned.includes(true);
+}
+
+async function learnSettlement(state: ClientState, fetch: Fetch, receipt: PaymentReceipt): Promise<boolean> {
+  const settled = await askSettlement(fetch, receipt.settlementUrl ?? "").catch(() => undefined);
+  if (settled?.state !== "settled" || typeof settled.amount !== "bigint" || settled.amount > receipt.amount)
+    return false;
+  const settlement = { transaction: settled.transaction ?? "", amount: settled.amount };
+  await state.replace({ ...receipt, settlement });
+  await closeAt(state, receipt, settlement.amount);
+  return true;
+}
+
+async function askSettlement(fetch: Fetch, url: string) {
+  const { status, content } = await callGateway(fetch, { method: "GET", url, timeoutSeconds: TIMEOUT_SECONDS });
+  return status === 200 ? settlementJson.safeParse(content).data : undefined;
+}
+
+/** Counts once what was charged in place of the ceiling, whichever process learns it first. */
+async function closeAt(
+  state: ClientState,
+  { id, account, asset, url, amount: ceiling }: PaymentReceipt,
+  amount: bigint,
+): Promise<void> {
+  const { host } = new URL(url);
+  await state.update((content) => {
+    const { streamed } = content.spending;
+    if (!streamed.some((one) => one.id === id && one.isOpen)) return { content, value: undefined };
+    const spending = {
+      ...content.spending,
+      streamed: streamed.map((one) => (one.id === id ? { id, isOpen: false } : one)),
+    };
+    return {
+      content: changeAmount({ ...content, spending }, { account, asset, host }, amount - ceiling),
+      value: undefined,
+    };
+  });
+}
