@@ -1,6 +1,6 @@
 import { hexlify } from "ethers";
-import { checkReceipt } from "../protocol/checkReceipt.ts";
-import type { Receipt } from "../protocol/inferAnswer.ts";
+import { checkReceipt, type PaidRequest } from "../protocol/checkReceipt.ts";
+import type { InferAnswer, Receipt } from "../protocol/inferAnswer.ts";
 import type { ModelListing } from "../protocol/model.ts";
 import { paymentDigestOf, TASK_SCHEME, type TaskAuthorization } from "../protocol/payment.ts";
 import { requestDigest } from "../protocol/request.ts";
@@ -33,8 +33,22 @@ export interface WantedInference {
   inputs: Readonly<Record<string, Tensor | TensorJson>>;
 }
 
+/** A purchase that is about to be made. */
+export interface Purchase {
+  asked: AskedInference;
+  listing: ModelListing;
+  expenditure: Expenditure;
+}
+
 /** Pays for one inference and checks everything that comes back. */
 export async function buyInference(payer: Payer, wanted: WantedInference): Promise<Inference> {
+  const purchase = await openPurchase(payer, wanted);
+  const { answer, authorization } = await payForRequest(payer, purchase.asked, purchase.expenditure);
+  return receive(payer, purchase, authorization, answer);
+}
+
+/** Names and salts a request; nothing of it is counted yet. */
+export async function openPurchase(payer: Payer, wanted: WantedInference): Promise<Purchase> {
   const { url, listing, model } = wanted;
   const { network } = payer;
   checkListing(listing, model);
@@ -46,11 +60,29 @@ export async function buyInference(payer: Payer, wanted: WantedInference): Promi
   const asked: AskedInference = { url, model: listing.versionId, inputs, salt, request, nonce, id };
   const asset = network.contracts.opg;
   const expense = { account: payer.account, asset, host: new URL(url).host };
-  const expenditure = new Expenditure(payer, expense, payer.assets.get(asset) ?? {});
-  const { answer, authorization } = await payForRequest(payer, asked, expenditure);
-  const outputs = tensorsFromJson(answer.outputs);
+  return { asked, listing, expenditure: new Expenditure(payer, expense, payer.assets.get(asset) ?? {}) };
+}
+
+/** What the answer to a purchase is checked with. */
+export function paidRequestOf(
+  { network }: Payer,
+  { asked: { salt, inputs }, listing }: Purchase,
+  authorization: TaskAuthorization,
+): PaidRequest {
   const paymentDigest = paymentDigestOf(authorization, BigInt(network.chainId));
-  checkReceipt(answer, outputs, { network, listing, salt, inputs, task: authorization.witness, paymentDigest });
+  return { network, listing, salt, inputs, task: authorization.witness, paymentDigest };
+}
+
+/** Checks the answer to a purchase, and counts what it cost. @throws OpgError `invalid_receipt` */
+export async function receive(
+  payer: Payer,
+  purchase: Purchase,
+  authorization: TaskAuthorization,
+  answer: InferAnswer,
+): Promise<Inference> {
+  const { asked, expenditure } = purchase;
+  const outputs = tensorsFromJson(answer.outputs);
+  checkReceipt(answer, outputs, paidRequestOf(payer, purchase, authorization));
   const { taskId, receipt } = answer;
   // Under this certificate nobody can take more.
   await expenditure.lowerTo(receipt.result.amount);

@@ -2,6 +2,8 @@ import type { z } from "zod";
 import { OpgError } from "../protocol/errors.ts";
 import type { Fetch } from "./fetch.ts";
 
+const EVENT_STREAM = "text/event-stream";
+
 /** One call to the gateway. */
 export interface GatewayCall {
   method: "GET" | "POST";
@@ -9,13 +11,18 @@ export interface GatewayCall {
   headers?: Record<string, string>;
   body?: unknown;
   timeoutSeconds: number;
+  /** Hangs up; with it, server-sent events are accepted. */
+  hangUp?: AbortSignal;
 }
 
 /** What the gateway answered: status, headers and the JSON of the body. */
 export interface GatewayAnswer {
   status: number;
   headers: Headers;
+  /** Nothing where there are events instead. */
   content: unknown;
+  /** Server-sent events as they come. */
+  events?: ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
 /**
@@ -24,20 +31,25 @@ export interface GatewayAnswer {
  * @throws OpgError `gateway_unavailable` when nothing answers, or something that is no gateway
  */
 export async function callGateway(fetch: Fetch, call: GatewayCall): Promise<GatewayAnswer> {
-  const { method, url, body, timeoutSeconds } = call;
+  const { method, url, body, timeoutSeconds, hangUp } = call;
+  const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
   try {
     const response = await fetch(url, {
       method,
       headers: {
-        accept: "application/json",
+        accept: hangUp ? `${EVENT_STREAM}, application/json` : "application/json",
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...call.headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(timeoutSeconds * 1000),
+      signal: hangUp ? AbortSignal.any([hangUp, timeout]) : timeout,
     });
+    const { status, headers } = response;
+    if (response.body && headers.get("content-type")?.startsWith(EVENT_STREAM)) {
+      return { status, headers, content: undefined, events: response.body };
+    }
     const content: unknown = await response.json();
-    return { status: response.status, headers: response.headers, content };
+    return { status, headers, content };
   } catch (cause) {
     throw unavailable(url, "does not answer", cause);
   }

@@ -11,7 +11,7 @@ import { ChainReader } from "./chainReader.ts";
 import { checkOnChain } from "./checkOnChain.ts";
 import type { ClientOptions } from "./clientOptions.ts";
 import type { Fetch, PayingInit } from "./fetch.ts";
-import { buyInference } from "./buyInference.ts";
+import { buyInference, type WantedInference } from "./buyInference.ts";
 import { learnSettlements } from "./laterSettlement.ts";
 import { memoryState } from "./memoryState.ts";
 import { NonceAllocator } from "./nonceAllocator.ts";
@@ -20,6 +20,8 @@ import { openPayer, type Wallet } from "./openPayer.ts";
 import type { Payer } from "./payer.ts";
 import { PayingFetch } from "./payingFetch.ts";
 import type { PaymentReceipt } from "./paymentReceipt.ts";
+import type { Expenditure } from "./spending.ts";
+import { streamInference } from "./streamInference.ts";
 
 const READ_TIMEOUT_SECONDS = 30;
 
@@ -41,6 +43,17 @@ export interface Inference {
   receipt: Receipt;
 }
 
+/** Some steps of an inference, or at its end all of it. */
+export type InferenceEvent =
+  | {
+      type: "step";
+      /** How many there are so far. */
+      steps: number;
+      /** Of the steps since the last event; their leading dimension says how many. Signed for by the node's enclave. */
+      outputs: NamedTensors;
+    }
+  | ({ type: "answer" } & Inference);
+
 /** Pays for inferences and other calls, and checks what comes back. */
 export interface Client {
   /** The models that the gateway offers. @throws OpgError `gateway_unavailable` */
@@ -54,6 +67,15 @@ export interface Client {
    * payment
    */
   infer(options: InferOptions): Promise<Inference>;
+  /**
+   * Pays like {@link Client.infer} and gives the steps of a model that answers step by step as they come; at the end, or
+   * at once where the model does not, the checked answer. Who stops reading hangs up and is charged for the steps that
+   * were handed out by then; until the trail says how much that is, the ceiling counts as spent.
+   *
+   * @param options - `signal` hangs up, too
+   * @throws OpgError as {@link Client.infer}; the reason of `signal`
+   */
+  inferStream(options: InferOptions & { signal?: AbortSignal }): AsyncGenerator<InferenceEvent, void>;
   /**
    * Calls any address like `fetch`, and pays where x402 asks for it: the cheapest entry of the offer in a token that may
    * be spent, within the limits. One payment per call at most; what comes back is not checked, see {@link Client.infer}.
@@ -95,13 +117,18 @@ export function createClient(options: ClientOptions): Client {
   const onNetwork = async (): Promise<Payer> =>
     (payer ??= openPayer(wallet, await get("/network.json", networkJson), options));
   const paying = new PayingFetch(fetch, onNetwork);
+  const wantedOf = async ({ model, inputs }: InferOptions): Promise<WantedInference> => {
+    const listing = await get(`/v1/models/${encodeURIComponent(model)}`, modelListingJson);
+    return { url: `${gateway}/v1/infer`, listing, model, inputs };
+  };
+  /** Streams that were broken off, by task: what they cost is not known yet. */
+  const brokenOff = new Map<string, Expenditure>();
 
   return {
     models: async () => (await get("/v1/models", modelsJson)).models,
-    infer: async ({ model, inputs }) => {
-      const opened = await onNetwork();
-      const listing = await get(`/v1/models/${encodeURIComponent(model)}`, modelListingJson);
-      return buyInference(opened, { url: `${gateway}/v1/infer`, listing, model, inputs });
+    infer: async (wanted) => buyInference(await onNetwork(), await wantedOf(wanted)),
+    inferStream: async function* (wanted) {
+      yield* streamInference(await onNetwork(), await wantedOf(wanted), { signal: wanted.signal, brokenOff });
     },
     fetch: (input, init = {}) => paying.call(input, init),
     receipts: async () => {
@@ -112,7 +139,12 @@ export function createClient(options: ClientOptions): Client {
       const { network, chain } = await onNetwork();
       return checkOnChain(receipt, network, chain ?? noChain());
     },
-    trail: (taskId) => get(`/v1/tasks/${encodeURIComponent(taskId)}`, trailJson),
+    trail: async (taskId) => {
+      const trail = await get(`/v1/tasks/${encodeURIComponent(taskId)}`, trailJson);
+      const isOver = trail.state === "settled" || trail.state === "refunded";
+      if (isOver) await brokenOff.get(taskId)?.lowerTo(BigInt(trail.charge));
+      return trail;
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 export { createClient } from "./createClient.ts";
 export { memoryState } from "./memoryState.ts";
 export type { AllowanceNeed, AllowancePolicy } from "./allowancePolicy.ts";
-export type { Client, Inference, InferOptions } from "./createClient.ts";
+export type { Client, Inference, InferenceEvent, InferOptions } from "./createClient.ts";
 export type { ClientOptions } from "./clientOptions.ts";
 export type { ClientState, StateChange, StateContent } from "./clientState.ts";
 export type { Clock, Fetch, FetchInit, PayingInit, RandomBytes } from "./fetch.ts";

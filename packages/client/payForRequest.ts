@@ -4,9 +4,10 @@ import { OpgError } from "../protocol/errors.ts";
 import { type InferAnswer, inferAnswerJson } from "../protocol/inferAnswer.ts";
 import { authorizationToJson, paymentTypedData, type TaskAuthorization } from "../protocol/payment.ts";
 import type { InferRequestJson } from "../protocol/request.ts";
+import type { Task } from "../protocol/task.ts";
 import { type NamedTensors, tensorsToJson } from "../protocol/tensors.ts";
 import { signAllowance } from "./allowance.ts";
-import { callGateway, type GatewayAnswer, readAnswer } from "./callGateway.ts";
+import { callGateway, type GatewayAnswer, type GatewayCall, readAnswer } from "./callGateway.ts";
 import { checkOffer, type ExpectedOffer, type Offer } from "./checkOffer.ts";
 import { identifierExtension } from "./identifierExtension.ts";
 import type { Payer } from "./payer.ts";
@@ -33,6 +34,10 @@ export interface AskedInference {
   nonce: bigint;
   /** Payment identifier. */
   id: string;
+  /** Hangs up; with it the answer may be a stream. */
+  hangUp?: AbortSignal;
+  /** Told of each task that was signed; the last one is sent. */
+  onSigned?: (task: Task) => void;
 }
 
 /** The answer, and the authorization that paid for it. */
@@ -41,16 +46,28 @@ export interface PaidAnswer {
   authorization: TaskAuthorization;
 }
 
-/**
- * Gets an offer, checks it, counts it, signs it and sends the payment. When the node has gone meanwhile, the next offer is
- * signed with the same nonce: Permit2 lets a nonce pay once, so both signatures together are worth one payment.
- */
+/** The answer as it was sent, and the authorization that paid for it. */
+export interface SentAnswer {
+  answer: GatewayAnswer;
+  authorization: TaskAuthorization;
+}
+
+/** Pays for a request as {@link payAndSend} does, and reads the answer. */
 export async function payForRequest(
   payer: Payer,
   asked: AskedInference,
   expenditure: Expenditure,
 ): Promise<PaidAnswer> {
-  const { url, model, salt, nonce, inputs } = asked;
+  const { answer, authorization } = await payAndSend(payer, asked, expenditure);
+  return { answer: readAnswer(answer, asked.url, inferAnswerJson), authorization };
+}
+
+/**
+ * Gets an offer, checks it, counts it, signs it and sends the payment. When the node has gone meanwhile, the next offer is
+ * signed with the same nonce: Permit2 lets a nonce pay once, so both signatures together are worth one payment.
+ */
+export async function payAndSend(payer: Payer, asked: AskedInference, expenditure: Expenditure): Promise<SentAnswer> {
+  const { url, model, salt, nonce, inputs, hangUp } = asked;
   const inputsJson = tensorsToJson(inputs);
   const body: InferRequestJson = { model, inputs: inputsJson, salt, payer: payer.address, nonce: nonce.toString() };
   const call = { method: "POST" as const, url, body, timeoutSeconds: OFFER_TIMEOUT_SECONDS };
@@ -60,10 +77,9 @@ export async function payForRequest(
     if (!required || (offers > 0 && required.error !== "no_active_node")) break;
     const offer = checkOffer(required, expectedOffer(payer, asked));
     const payment = await expenditure.around(offer.task.maxAmount, () => signOffer(payer, offer, required, asked.id));
-    answer = await sendPayment(payer, { url, body }, offer, payment);
-    if (answer.status === 200) {
-      return { answer: readAnswer(answer, url, inferAnswerJson), authorization: offer.authorization };
-    }
+    asked.onSigned?.(offer.task);
+    answer = await sendPayment(payer, { url, body, ...(hangUp ? { hangUp } : {}) }, offer, payment);
+    if (answer.status === 200) return { answer, authorization: offer.authorization };
   }
   throw refusalOf(answer, url, payer);
 }
@@ -88,10 +104,12 @@ async function signOffer(payer: Payer, offer: Offer, required: PaymentRequired, 
   };
 }
 
+type SentRequest = Pick<GatewayCall, "url" | "body" | "hangUp">;
+
 /** Sends a payment; once more with an allowance where that is all it lacks and the client may sign one. */
 async function sendPayment(
   payer: Payer,
-  to: { url: string; body: unknown },
+  to: SentRequest,
   offer: Offer,
   payment: PaymentPayload,
 ): Promise<GatewayAnswer> {
@@ -109,17 +127,17 @@ async function sendPayment(
 
 async function sendUntilAnswered(
   { fetch }: Payer,
-  { url, body }: { url: string; body: unknown },
+  request: SentRequest,
   payment: PaymentPayload,
   timeoutSeconds: number,
 ): Promise<GatewayAnswer> {
   const headers = { "payment-signature": encodePaymentSignatureHeader(payment) };
-  const call = { method: "POST" as const, url, body, headers, timeoutSeconds };
+  const call = { ...request, method: "POST" as const, headers, timeoutSeconds };
   for (let sends = 1; ; sends++) {
     try {
       return await callGateway(fetch, call);
     } catch (error) {
-      if (sends === MAX_SENDS) throw error;
+      if (sends === MAX_SENDS || request.hangUp?.aborted) throw error;
     }
   }
 }

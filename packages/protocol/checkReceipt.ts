@@ -1,9 +1,10 @@
 import { OpgError } from "./errors.ts";
 import type { InferAnswer, Receipt } from "./inferAnswer.ts";
-import { meterCharge } from "./meter.ts";
+import { meterCharge, streamCharge } from "./meter.ts";
 import type { ModelListing } from "./model.ts";
 import { domainIn, type Network } from "./network.ts";
-import { responseDigest, resultHashOf, resultTypedData } from "./result.ts";
+import { responseDigest, resultHashOf, resultTypedData, type SignedResult } from "./result.ts";
+import { stepsOf } from "./steps.ts";
 import { releaseTypedData, type Task, taskIdOf } from "./task.ts";
 import { type NamedTensors, tensorBytes, tensorsDigest } from "./tensors.ts";
 import { isSignedBy } from "./signedDocument.ts";
@@ -12,8 +13,8 @@ import { type SignedVerdict, verdictTypedData } from "./verdict.ts";
 /** What the payer, or a gateway in between, knows by itself about the answer that was paid for. */
 export interface PaidRequest {
   network: Network;
-  /** Price, and outputs in the order of the graph. */
-  listing: Pick<ModelListing, "meter" | "outputs">;
+  /** Price, outputs in the order of the graph, and whether they come step by step. */
+  listing: Pick<ModelListing, "meter" | "outputs" | "streams">;
   salt: string;
   inputs: NamedTensors;
   /** The task that was paid for. */
@@ -35,18 +36,28 @@ export function checkReceipt(answer: InferAnswer, outputs: NamedTensors, paid: P
   require(answer.taskId === taskId &&
     taskIdOf(receipt.task, domainIn(network, "taskEscrow")) === taskId, "task", taskId);
   require(isReleased(receipt, taskId, paid), "release", taskId);
-  require(receipt.result.taskId === taskId, "result.taskId", taskId);
-  require(receipt.result.response === digestOf(outputs, paid), "result.response", taskId);
-  require(receipt.result.amount === chargeOf(outputs, paid) &&
-    receipt.result.amount <= task.maxAmount, "result.amount", taskId);
-  require(receipt.result.completedAt <= task.deadline, "result.completedAt", taskId);
-  const settlement = domainIn(network, "settlement");
-  require(isSignedBy(
-    task.node,
-    resultTypedData(receipt.result, settlement),
-    receipt.nodeSignature,
-  ), "nodeSignature", taskId);
+  checkSignedOutputs(receipt, outputs, paid);
   require(isCertified(receipt, task, network), "verdicts", taskId);
+}
+
+/**
+ * Checks that the task's node signed for these outputs, whole or the first steps of a stream, and for what the meter gives.
+ *
+ * @throws OpgError `invalid_receipt` naming the part that does not hold
+ */
+export function checkSignedOutputs(
+  { result, nodeSignature }: SignedResult,
+  outputs: NamedTensors,
+  paid: Omit<PaidRequest, "paymentDigest">,
+): void {
+  const { network, task } = paid;
+  const taskId = taskIdOf(task, domainIn(network, "taskEscrow"));
+  require(result.taskId === taskId, "result.taskId", taskId);
+  require(result.response === digestOf(outputs, paid), "result.response", taskId);
+  require(result.amount === chargeOf(outputs, paid) && result.amount <= task.maxAmount, "result.amount", taskId);
+  require(result.completedAt <= task.deadline, "result.completedAt", taskId);
+  const document = resultTypedData(result, domainIn(network, "settlement"));
+  require(isSignedBy(task.node, document, nodeSignature), "nodeSignature", taskId);
 }
 
 function isReleased({ release }: Receipt, taskId: string, { network, paymentDigest }: PaidRequest): boolean {
@@ -59,7 +70,7 @@ function isReleased({ release }: Receipt, taskId: string, { network, paymentDige
   );
 }
 
-function digestOf(outputs: NamedTensors, { listing, salt }: PaidRequest): string | undefined {
+function digestOf(outputs: NamedTensors, { listing, salt }: Pick<PaidRequest, "listing" | "salt">): string | undefined {
   const order = listing.outputs.map(({ name }) => name);
   try {
     return responseDigest(salt, tensorsDigest(order, outputs));
@@ -68,8 +79,17 @@ function digestOf(outputs: NamedTensors, { listing, salt }: PaidRequest): string
   }
 }
 
-function chargeOf(outputs: NamedTensors, { listing, inputs }: PaidRequest): bigint {
-  return meterCharge(listing.meter, tensorBytes(inputs), tensorBytes(outputs));
+function chargeOf(
+  outputs: NamedTensors,
+  { listing, inputs }: Pick<PaidRequest, "listing" | "inputs">,
+): bigint | undefined {
+  const { meter, streams } = listing;
+  const bytes = [tensorBytes(inputs), tensorBytes(outputs)] as const;
+  try {
+    return streams ? streamCharge(meter, ...bytes, stepsOf(outputs)) : meterCharge(meter, ...bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Every verdict agrees, each by another verifier, none by the node itself, and more than half of the set spoke. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { address, bytes, bytes32 } from "./hex.ts";
 import { resultJson, signedResultJson } from "./result.ts";
 import { transactionPurposes } from "./settlement.ts";
+import { MAX_STEPS } from "./steps.ts";
 import { signedReleaseJson, taskJson, taskStates } from "./task.ts";
 import { namedTensorsJson } from "./tensors.ts";
 import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
@@ -16,6 +17,8 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  * | facilitator | `POST /tasks/{taskId}/refusals` | {@link refusalJson} | {@link taskRecordJson} |
  * | facilitator | `GET /tasks/{taskId}` | | {@link taskRecordJson} |
  * | node | `POST /tasks` | {@link releasedRequestJson} | {@link answeredTaskJson} |
+ * | node | `POST /tasks` accepting `text/event-stream` | {@link releasedRequestJson} | events `step` ({@link streamStepJson}), `answer` ({@link answeredTaskJson}), `error` |
+ * | node | `POST /tasks/{taskId}/end` | {@link releasedRequestJson} | {@link answeredTaskJson} |
  * | node | `GET /info` | | {@link nodeInfoJson} |
  * | verifier | `POST /tasks` | {@link releasedRequestJson} | `signedCommitmentJson` |
  * | verifier | `POST /tasks/{taskId}/result` | `signedResultJson` | `signedVerdictJson` |
@@ -102,6 +105,16 @@ export const answeredTaskJson = z.strictObject({
 });
 export type AnsweredTask = z.output<typeof answeredTaskJson>;
 export type AnsweredTaskJson = z.input<typeof answeredTaskJson>;
+
+/** What a stream hands out: the outputs of the steps since the last time, and the enclave's word on all steps so far. */
+export const streamStepJson = z.strictObject({
+  /** So far. */
+  steps: z.int().min(1).max(MAX_STEPS),
+  outputs: namedTensorsJson,
+  ...signedResultJson.shape,
+});
+export type StreamStep = z.output<typeof streamStepJson>;
+export type StreamStepJson = z.input<typeof streamStepJson>;
 
 /** What a node says of itself; identity counts only as the registry has it. */
 export const nodeInfoJson = z.strictObject({

@@ -20,3 +20,8 @@ export const meterJson = z.strictObject({ base: uint(128), perInputByte: uint(64
 export function meterCharge(meter: Meter, inputBytes: bigint, outputBytes: bigint): bigint {
   return meter.base + inputBytes * meter.perInputByte + outputBytes * meter.perOutputByte;
 }
+
+/** The charge of a stream that ended after so many steps: nothing before the first. @returns atomic units of OPG */
+export function streamCharge(meter: Meter, inputBytes: bigint, outputBytes: bigint, steps: number): bigint {
+  return steps === 0 ? 0n : meterCharge(meter, inputBytes, outputBytes);
+}

@@ -64,6 +64,8 @@ export const modelListingJson = z.strictObject({
   /** In the order of the graph, which is the order that digests are taken in. */
   inputs: z.array(tensorSpecJson),
   outputs: z.array(tensorSpecJson),
+  /** Whether it answers step by step: then the leading dimension of each output is the number of steps. */
+  streams: z.boolean(),
   /** How many active nodes run it now. */
   nodes: z.int().min(0),
 });

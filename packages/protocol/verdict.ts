@@ -1,6 +1,7 @@
 import { concat, sha256, toUtf8Bytes } from "ethers";
 import { z } from "zod";
 import { address, bytes, bytes32, timestamp } from "./hex.ts";
+import { prefixJson, rootFrom } from "./prefixes.ts";
 import { type Domain, settlementDomain, typesOf } from "./typedData.ts";
 
 /** Why a verifier refuses a result. `docs/errors.md` explains each. */
@@ -35,10 +36,17 @@ export const signedVerdictJson = z.strictObject({
   reason: z.enum(refusalReasons).optional(),
   reasonSignature: bytes.optional(),
   /** What the verifier committed to before it saw the result, opened now. */
-  opening: z.strictObject({ response: bytes32, salt: bytes32 }),
+  opening: z.strictObject({
+    response: bytes32,
+    salt: bytes32,
+    /** Where the response stands among those of a stream, all of which were committed to. */
+    prefix: prefixJson.optional(),
+  }),
 });
 
 export type SignedVerdict = z.output<typeof signedVerdictJson>;
+
+export type Opening = SignedVerdict["opening"];
 
 /** Wire shape of what a verifier signs before it is shown the node's result. */
 export const signedCommitmentJson = z.strictObject({
@@ -51,9 +59,19 @@ export const signedCommitmentJson = z.strictObject({
 
 export type SignedCommitment = z.output<typeof signedCommitmentJson>;
 
-/** `sha256("OPG/commitment/1" || response || verifier || salt)`: binds a verifier to its own answer without showing it. */
+/**
+ * `sha256("OPG/commitment/1" || response || verifier || salt)`: binds a verifier to its own answer without showing it.
+ *
+ * @param response - of a stream the root over its responses, see `prefixesRoot`
+ */
 export function commitmentOf(response: string, verifier: string, salt: string): string {
   return sha256(concat([toUtf8Bytes("OPG/commitment/1"), response, verifier, salt]));
+}
+
+/** Whether an opening opens a verifier's commitment. */
+export function opensCommitment({ response, salt, prefix }: Opening, verifier: string, commitment: string): boolean {
+  const committed = prefix ? rootFrom(response, prefix) : response;
+  return committed !== undefined && commitmentOf(committed, verifier, salt) === commitment;
 }
 
 /** What a verifier signs for a verdict. */

@@ -1,7 +1,9 @@
 import { OpgError } from "#protocol/errors.ts";
 import type { TensorSpec } from "#protocol/model.ts";
+import { MAX_STEPS } from "#protocol/steps.ts";
 import type { NamedTensors, Tensor } from "#protocol/tensors.ts";
 import { dtypes, elementCount } from "#protocol/tensors.ts";
+import type { Model } from "./inspectModel.ts";
 
 type Dimension = NonNullable<TensorSpec["shape"]>[number];
 
@@ -9,9 +11,10 @@ type Dimension = NonNullable<TensorSpec["shape"]>[number];
  * Checks that the inputs of a task are what the graph takes: every input once, with its type, rank and fixed
  * dimensions, symbolic dimensions equal wherever their name appears, and data of the length that the shape says.
  *
+ * @returns how many steps the task has: 1 where the graph is run once
  * @throws OpgError `invalid_tensor` saying what to give instead
  */
-export function checkInputs(specs: readonly TensorSpec[], inputs: NamedTensors): void {
+export function checkInputs({ inputs: specs, scan }: Pick<Model, "inputs" | "scan">, inputs: NamedTensors): number {
   const wanted = specs.map(({ name }) => `"${name}"`).join(", ") || "none";
   const extra = Object.keys(inputs).find((name) => !specs.some((spec) => spec.name === name));
   if (extra !== undefined) throw invalid(extra, `is not an input of the model, which takes: ${wanted}.`);
@@ -21,6 +24,11 @@ export function checkInputs(specs: readonly TensorSpec[], inputs: NamedTensors):
     if (!tensor) throw invalid(spec.name, `is missing; the model takes: ${wanted}.`);
     checkTensor(spec, tensor, symbols);
   }
+  const [scanned] = scan?.scanned ?? [];
+  if (scanned === undefined) return 1;
+  const steps = inputs[scanned]?.shape[0] ?? 0;
+  if (steps > 0 && steps <= MAX_STEPS) return steps;
+  throw invalid(scanned, `is of ${steps} steps; a task takes 1 to ${MAX_STEPS}.`);
 }
 
 function checkTensor(spec: TensorSpec, tensor: Tensor, symbols: Map<string, number>): void {

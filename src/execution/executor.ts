@@ -8,7 +8,7 @@ import { SessionWorker } from "./sessionWorker.ts";
 /** Executes models in the `reproducible` profile: the same model and inputs give the same bits everywhere. */
 export interface Executor {
   /**
-   * Runs a model once, after the runs that were asked for before.
+   * Runs a model's graph once, after the runs that were asked for before.
    *
    * @throws OpgError `invalid_tensor` when the inputs do not fit, `rate_limited` when too many runs wait,
    * `execution_failed` when the model cannot be run on them, `timeout`
@@ -51,7 +51,7 @@ class QueueExecutor implements Executor {
   }
 
   async run(model: Model, inputs: NamedTensors): Promise<NamedTensors> {
-    checkInputs(model.inputs, inputs);
+    checkInputs(model, inputs);
     if (this.#runs >= this.#options.maxRuns) {
       throw new OpgError("rate_limited", `${this.#runs} runs are waiting here already; try again in a few seconds.`);
     }

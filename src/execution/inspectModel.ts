@@ -5,20 +5,26 @@ import { OpgError } from "#protocol/errors.ts";
 import type { TensorSpec } from "#protocol/model.ts";
 import { dtypes, type Dtype } from "#protocol/tensors.ts";
 import { randomOperator } from "./randomOperator.ts";
+import { type ModelScan, readScan } from "./readScan.ts";
 
 /** An ONNX model that can be executed: its bytes, their SHA-256, and its interface in the order of the graph. */
 export interface Model {
   digest: string;
   bytes: Uint8Array;
+  /** Of a whole task. */
   inputs: readonly TensorSpec[];
+  /** Of a whole task. */
   outputs: readonly TensorSpec[];
+  /** How the graph is run once per step; not there where it is run once. */
+  scan?: ModelScan;
 }
 
 /**
  * Reads the interface of an ONNX model. Inputs that only give a default (initializers) are left out.
  *
  * @throws OpgError `invalid_model` when the bytes are not ONNX, when an input or output is of a type that a task
- * cannot carry, or when an operator draws random numbers, so that nobody could repeat the result
+ * cannot carry, when an operator draws random numbers, so that nobody could repeat the result, or when what it says
+ * about its steps does not fit the graph
  */
 export function inspectModel(bytes: Uint8Array): Model {
   const proto = parseModel(bytes);
@@ -29,12 +35,9 @@ export function inspectModel(bytes: Uint8Array): Model {
     });
   }
   const defaults = new Set(proto.graph.initializer.map(({ name }) => name));
-  return {
-    digest: sha256(bytes),
-    bytes,
-    inputs: proto.graph.input.filter(({ name }) => !defaults.has(name)).map(tensorSpec),
-    outputs: proto.graph.output.map(tensorSpec),
-  };
+  const inputs = proto.graph.input.filter(({ name }) => !defaults.has(name)).map(tensorSpec);
+  const outputs = proto.graph.output.map(tensorSpec);
+  return { digest: sha256(bytes), bytes, ...readScan(proto, { inputs, outputs }) };
 }
 
 /** Names in the order of the graph, as the canonical encoding of tensors needs them. */

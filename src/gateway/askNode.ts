@@ -1,36 +1,62 @@
 import { checkReceipt, type PaidRequest } from "#protocol/checkReceipt.ts";
 import { type InferAnswerJson, inferAnswerJson } from "#protocol/inferAnswer.ts";
-import { answeredTaskJson, type ReleasedTask } from "#protocol/messages.ts";
+import { type AnsweredTask, answeredTaskJson, type ReleasedTask } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
 import { taskToJson } from "#protocol/task.ts";
 import { tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
-import { httpCall } from "#service/httpCall.ts";
+import { type HttpCall, httpCall } from "#service/httpCall.ts";
 import type { Gateway } from "./gateway.ts";
 import type { ServingNode } from "./nodeDirectory.ts";
+import type { StepReader } from "./stepReader.ts";
+import { streamFromNode } from "./streamFromNode.ts";
 
 /** What is asked for, as far as its answer is checked with it. */
 export type AskedRequest = Pick<PaidRequest, "inputs" | "listing" | "salt">;
 
+/** How a node is asked, and how its answer is checked. */
+export interface NodeQuestion {
+  call: Omit<HttpCall<typeof answeredTaskJson>, "url" | "answer">;
+  url: (path: string) => string;
+  taskId: string;
+  paid: PaidRequest;
+}
+
 /**
  * Has a node compute a released task. Its answer is passed on only if the receipt holds: its host could send anything.
  *
+ * @param reader - takes the steps, where the model gives them one by one
  * @throws OpgError the node's, `node_unavailable`, or `invalid_receipt`
  */
 export async function askNode(
   { network, settings }: Pick<Gateway, "network" | "settings">,
   node: ServingNode,
-  { task, release }: ReleasedTask,
-  { inputs, listing, salt }: AskedRequest,
+  released: ReleasedTask,
+  asked: AskedRequest,
+  reader?: StepReader,
 ): Promise<InferAnswerJson> {
-  const { outputs, result, nodeSignature, verdicts, transaction } = await httpCall({
-    method: "POST",
-    url: new URL("tasks", node.url).href,
+  const { task, release, taskId } = released;
+  const { inputs, salt } = asked;
+  const call = {
+    method: "POST" as const,
     body: { task: taskToJson(task), release, salt, inputs: tensorsToJson(inputs) },
-    answer: answeredTaskJson,
     timeoutSeconds: settings.executionSeconds + settings.verdictSeconds,
-    unavailable: "node_unavailable",
+    unavailable: "node_unavailable" as const,
     dispatcher: node.dispatcher,
-  });
+  };
+  const url = (path: string) => new URL(path, node.url).href;
+  const paid = { network, ...asked, task, paymentDigest: release.paymentDigest };
+  const answered =
+    reader && asked.listing.streams
+      ? await streamFromNode({ call, url, taskId, paid }, reader, settings)
+      : await httpCall({ ...call, url: url("tasks"), answer: answeredTaskJson });
+  return checkedAnswer(answered, released, paid);
+}
+
+function checkedAnswer(
+  { outputs, result, nodeSignature, verdicts, transaction }: AnsweredTask,
+  { task, release }: ReleasedTask,
+  paid: PaidRequest,
+): InferAnswerJson {
   const receipt = {
     task: taskToJson(task),
     release,
@@ -40,8 +66,6 @@ export async function askNode(
     transaction,
   };
   const answer = { taskId: result.taskId, outputs, receipt };
-  const { paymentDigest } = release;
-  const paid = { network, listing, salt, inputs, task, paymentDigest };
   checkReceipt(inferAnswerJson.parse(answer), tensorsFromJson(outputs), paid);
   return answer;
 }

@@ -6,16 +6,22 @@ import { caip2 } from "#protocol/network.ts";
 import { inferRequestJson } from "#protocol/request.ts";
 import type { Task } from "#protocol/task.ts";
 import { readBody } from "#service/httpApp.ts";
+import { acceptsEvents } from "#service/sendEvents.ts";
 import { type FittingRequest, fitRequest } from "./fitRequest.ts";
 import type { Gateway } from "./gateway.ts";
 import { newOffer, refusePayment, sendOffer } from "./offer.ts";
 import { PaidRequests } from "./paidRequests.ts";
 import { readPayment, type SentPayment } from "./readPayment.ts";
+import { sendStream } from "./sendStream.ts";
+import type { StepReader } from "./stepReader.ts";
 
 /** Statuses of payments that do not pay; x402's clients look for the reason in a header then. */
 const PAYMENT_FAILED = [402, 412];
 
-/** `POST /v1/infer`: offers the request for payment, or runs it when it comes with one. */
+/**
+ * `POST /v1/infer`: offers the request for payment, or runs it when it comes with one. The answer is one document or, for
+ * who accepts it, a stream of events.
+ */
 export function addInferRoute(app: Hono, gateway: Gateway): void {
   const paidRequests = new PaidRequests(gateway);
   app.post("/v1/infer", async (context) => {
@@ -25,9 +31,9 @@ export function addInferRoute(app: Hono, gateway: Gateway): void {
     if (header === undefined) return sendOffer(context, gateway, await newOffer(gateway, fitting), "payment_required");
     try {
       const payment = readPayment(header, gateway.network);
-      const answer = await paidRequests.answer(payment, fitting);
-      if (answer === undefined) return await offerAnotherNode(context, gateway, payment, fitting);
-      return sendAnswer(context, gateway, answer);
+      const send = acceptsEvents(context) ? sendStream : sendWhole;
+      const answer = await send(context, gateway, (reader) => paidRequests.answer(payment, fitting, reader));
+      return answer ?? (await offerAnotherNode(context, gateway, payment, fitting));
     } catch (error) {
       if (!(error instanceof OpgError) || !PAYMENT_FAILED.includes(error.status)) throw error;
       return refusePayment(context, gateway, fitting, error);
@@ -56,7 +62,13 @@ async function offerAnotherNode(
   return sendOffer(context, gateway, { task, salt, withTypedData: true }, "no_active_node");
 }
 
-function sendAnswer(context: Context, { network }: Gateway, answer: InferAnswerJson): Response {
+async function sendWhole(
+  context: Context,
+  { network }: Gateway,
+  run: (reader?: StepReader) => Promise<InferAnswerJson | undefined>,
+): Promise<Response | undefined> {
+  const answer = await run();
+  if (!answer) return undefined;
   const { task, result, transaction } = answer.receipt;
   const response = encodePaymentResponseHeader({
     success: true,

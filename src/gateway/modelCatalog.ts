@@ -8,7 +8,7 @@ import type { Logger } from "#service/logger.ts";
 import { resolveModel } from "./resolveModel.ts";
 
 /** What a graph takes and gives, in its own order. */
-export type Graph = Pick<Model, "inputs" | "outputs">;
+export type Graph = Pick<Model, "inputs" | "outputs" | "scan">;
 
 /** A version that can be executed, and its graph. */
 export interface ExecutableVersion {
@@ -87,8 +87,8 @@ export class ModelCatalog {
     const known = this.#graphs.get(contentDigest);
     if (known) return known;
     const graph = this.#blobs.get(contentDigest).then((bytes) => {
-      const { inputs, outputs } = inspectModel(bytes);
-      return { inputs, outputs };
+      const { inputs, outputs, scan } = inspectModel(bytes);
+      return { inputs, outputs, ...(scan ? { scan } : {}) };
     });
     this.#graphs.set(contentDigest, graph);
     graph.catch(() => this.#graphs.delete(contentDigest));
@@ -116,6 +116,7 @@ export function listingOf({ version, graph }: ExecutableVersion, nodes: number):
     },
     inputs: specsOf(graph.inputs),
     outputs: specsOf(graph.outputs),
+    streams: graph.scan !== undefined,
     nodes,
   };
 }

@@ -15,6 +15,7 @@ import type { ServingNode } from "./nodeDirectory.ts";
 import { proposeTask } from "./proposeTask.ts";
 import type { SentPayment } from "./readPayment.ts";
 import { requestRelease } from "./requestRelease.ts";
+import type { StepReader } from "./stepReader.ts";
 import { requestMismatch } from "./uptoTerms.ts";
 
 /** A payment together with the request that it came with. */
@@ -25,6 +26,7 @@ interface PaidRequest {
   begun: BegunPayment;
   /** Digest of version and inputs under the payment's salt. */
   request: string;
+  reader: StepReader | undefined;
 }
 
 /**
@@ -49,20 +51,25 @@ export class PaidRequests {
   }
 
   /**
-   * Answers a payment, or joins whoever sent the same one.
+   * Answers a payment, or joins whoever sent the same one and waits for the end.
    *
+   * @param reader - takes the steps, if they come one by one; when it leaves, the run ends where it is
    * @returns nothing when the node that the payer signed for takes no tasks any more; then nothing was locked
    * @throws OpgError of `checkPayment`, the facilitator's, `payment_identifier_conflict`, `answer_expired`; after the
    * release one that says what becomes of the money
    */
-  async answer(payment: SentPayment, fitting: FittingRequest): Promise<InferAnswerJson | undefined> {
+  async answer(
+    payment: SentPayment,
+    fitting: FittingRequest,
+    reader?: StepReader,
+  ): Promise<InferAnswerJson | undefined> {
     const { salt, paymentDigest, signatureHash } = payment;
     const { versionId, inputDigest, body } = fitting;
     if (body.salt !== undefined && body.salt !== salt) throw requestMismatch();
     const request = requestDigest(salt, versionId, inputDigest);
     const begun = { paymentDigest, signatureHash, versionId, inputDigest, salt };
     const name = `${paymentDigest}:${signatureHash}:${request}`;
-    return this.#requests.join(name, () => this.#answer({ payment, fitting, begun, request }));
+    return this.#requests.join(name, () => this.#answer({ payment, fitting, begun, request, reader }));
   }
 
   async #answer(paid: PaidRequest): Promise<InferAnswerJson | undefined> {
@@ -72,7 +79,7 @@ export class PaidRequests {
     const isSame = stored !== undefined && requestOf(stored) === request;
     if (stored?.released) {
       if (!isSame) throw requestMismatch();
-      return stored.answer ?? this.#compute(stored.released, begun, fitting);
+      return stored.answer ?? this.#compute(stored.released, begun, paid);
     }
     // Begun before, it has passed already, and may be released though its deadline is over.
     if (!isSame) checkPayment(this.#gateway, payment, { ...fitting, request });
@@ -89,10 +96,10 @@ export class PaidRequests {
   }
 
   async #begin(paid: PaidRequest, node: ServingNode): Promise<InferAnswerJson> {
-    const { payment, fitting, begun } = paid;
+    const { payment, begun } = paid;
     const released = await this.#release(paid, node.address);
     if (released.release.paymentDigest !== payment.paymentDigest) return this.#answerEarlier(paid, released);
-    return this.#compute(released, begun, fitting, node);
+    return this.#compute(released, begun, paid, node);
   }
 
   /** Each step is on disk before the next: whatever is released, some gateway finds out and asks the node. */
@@ -115,8 +122,9 @@ export class PaidRequests {
   }
 
   /** The facilitator knows the payment's identifier: what it was first used for is answered, under the salt of then. */
-  async #answerEarlier({ fitting }: PaidRequest, released: ReleasedTask): Promise<InferAnswerJson> {
+  async #answerEarlier(paid: PaidRequest, released: ReleasedTask): Promise<InferAnswerJson> {
     const { store, clock } = this.#gateway;
+    const { fitting } = paid;
     const { task, taskId, release } = released;
     const rows = await store.findByDigest(release.paymentDigest, clock());
     const earlier = rows.find((row) => requestOf(row) === task.request);
@@ -131,7 +139,7 @@ export class PaidRequests {
       throw new OpgError("answer_expired", message, { earlierTaskId: taskId });
     }
     if (!earlier.released) await store.recordRelease(earlier, released, this.#endOf(task));
-    return earlier.answer ?? this.#compute(released, earlier, fitting);
+    return earlier.answer ?? this.#compute(released, earlier, paid);
   }
 
   /** Until then somebody may settle the task; an answer is kept for longer. Seconds since 1970. */
@@ -143,14 +151,14 @@ export class PaidRequests {
   #compute(
     released: ReleasedTask,
     begun: BegunPayment,
-    { inputs, listing }: FittingRequest,
+    { fitting: { inputs, listing }, reader }: Pick<PaidRequest, "fitting" | "reader">,
     serving?: ServingNode,
   ): Promise<InferAnswerJson> {
     const { task, taskId } = released;
     const ask = async (): Promise<InferAnswerJson> => {
       try {
         const node = serving?.address === task.node ? serving : await this.#findNode(task);
-        const answer = await askNode(this.#gateway, node, released, { inputs, listing, salt: begun.salt });
+        const answer = await askNode(this.#gateway, node, released, { inputs, listing, salt: begun.salt }, reader);
         await this.#keep(begun, answer);
         return answer;
       } catch (error) {

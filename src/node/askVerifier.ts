@@ -5,8 +5,8 @@ import { type Result, resultHashOf, resultToJson, type SignedResult } from "#pro
 import { policies } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import {
-  commitmentOf,
   commitmentTypedData,
+  opensCommitment,
   refusalTypedData,
   type SignedCommitment,
   signedCommitmentJson,
@@ -74,7 +74,7 @@ function checkVerdict(verdict: SignedVerdict, committed: SignedCommitment, resul
   if (resultHash !== resultHashOf(result, settlement) || mode !== policies.reExecution) {
     throw invalid(`The verdict of ${verifier} is about another result.`, verifier);
   }
-  if (commitmentOf(opening.response, verifier, opening.salt) !== committed.commitment) {
+  if (!opensCommitment(opening, verifier, committed.commitment)) {
     throw invalid(`The verdict of ${verifier} opens another commitment.`, verifier);
   }
   if (agrees && opening.response !== result.response) {

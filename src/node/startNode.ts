@@ -76,15 +76,14 @@ export async function startNode(
   const contracts = contractsOf(network, provider);
   const blobs = new RemoteBlobs({ hub: network.hub }, { folder: new FolderBlobs(config.OPG_STATE), logger });
   const models = new RunnableModels({ modelRegistry: contracts.modelRegistry, blobs, clock, logger });
-  const quorums = new VerifierQuorums(contracts.verifierSet);
-  const shared = { network, enclave, operations, clock, logger };
-  const tasks = new TaskDuty({ ...shared, models, quorums, taskEscrow: contracts.taskEscrow });
+  const shared = { ...contracts, network, enclave, operations, clock, logger };
+  const tasks = new TaskDuty({ ...shared, models, quorums: new VerifierQuorums(contracts.verifierSet) });
   const operator = config.OPG_OPERATOR_KEY;
   const info = () => infoOf(enclave, models, operator.address, payoutOf(config));
-  const where = { host: config.OPG_HOST, port: config.OPG_PORT };
-  const server = await enclave.listen(createNodeApp({ tasks, info, operations, logger }), where);
+  const app = createNodeApp({ tasks, info, operations, logger });
+  const server = await enclave.listen(app, { host: config.OPG_HOST, port: config.OPG_PORT });
   const url = config.OPG_PUBLIC_URL ?? server.url;
-  const admission = new AdmissionDuty({ ...shared, operator, provider, ...contracts, url });
+  const admission = new AdmissionDuty({ ...shared, operator, provider, url });
   watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
   watchAdmission(operations, contracts.nodeRegistry, enclave.identity.node);
   addNodeMetrics(operations, { enclave, models, admission, clock });
@@ -95,6 +94,7 @@ export async function startNode(
   ];
   const stop = async (): Promise<void> => {
     operations.readiness.drain();
+    tasks.endStreams();
     const answered = (seconds: number) => server.close(seconds).then(() => tasks.drain());
     await drain(config.OPG_DRAIN_SECONDS, [answered, ...duties.map((duty) => () => duty.stop())]);
     await ownExecutor.close();

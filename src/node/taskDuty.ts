@@ -1,8 +1,9 @@
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { OpgError } from "#protocol/errors.ts";
-import type { AnsweredTaskJson, CertificateMessage, ReleasedRequest } from "#protocol/messages.ts";
+import type { AnsweredTaskJson, ReleasedRequest } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { resultToJson } from "#protocol/result.ts";
+import { stepsOf } from "#protocol/steps.ts";
 import { taskToJson } from "#protocol/task.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import type { Clock } from "#service/clock.ts";
@@ -10,12 +11,14 @@ import { countOutcomes, type OutcomeCounter } from "#service/countOutcomes.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import { askVerifier } from "./askVerifier.ts";
-import { certify, witness } from "./certify.ts";
+import { certify } from "./certify.ts";
 import { checkRelease, checkTimeLeft, type Facilitator, unknownFacilitator } from "./checkRelease.ts";
 import { collectVerdicts, type CountedVerdict } from "./collectVerdicts.ts";
 import type { CompletedTask, Enclave, VersionedModel } from "./enclave/enclave.ts";
+import { handOutPrefixes, type PrefixReader } from "./handOutPrefixes.ts";
 import type { RunnableModels } from "./runnableModels.ts";
 import type { VerifierQuorums } from "./verifierQuorums.ts";
+import { Witnessing } from "./witnessing.ts";
 
 /** What the duty works with. */
 export interface TaskDutyDependencies {
@@ -29,8 +32,17 @@ export interface TaskDutyDependencies {
   logger: Logger;
 }
 
+/** A request that may be run here. */
+interface AdmittedRequest {
+  request: ReleasedRequest;
+  model: VersionedModel;
+  facilitator: Facilitator;
+}
+
 interface KnownTask {
   answer: Promise<AnsweredTaskJson>;
+  /** Ends it after the step under way, where it has steps. */
+  stopping: AbortController;
   /** Seconds since 1970; nobody can use the answer after that. */
   keepUntil: number;
 }
@@ -40,12 +52,14 @@ export class TaskDuty {
   readonly #dependencies: TaskDutyDependencies;
   /** Tasks that run or have been signed: a task is never computed twice. */
   readonly #known = new Map<string, KnownTask>();
-  readonly #witnessing = new Set<Promise<unknown>>();
+  readonly #witnessing: Witnessing;
   readonly #countTask: OutcomeCounter;
 
   constructor(dependencies: TaskDutyDependencies) {
     this.#dependencies = dependencies;
-    const { registry } = dependencies.operations;
+    const { network, logger, operations } = dependencies;
+    const { registry } = operations;
+    this.#witnessing = new Witnessing(network, logger);
     this.#countTask = countOutcomes(registry, "opg_tasks_total", "Released tasks that were begun, by outcome.");
   }
 
@@ -57,6 +71,50 @@ export class TaskDuty {
    * was signed; `certificate_incomplete`, `result_refused`, or what the facilitator refused the certificate with
    */
   async answer(request: ReleasedRequest): Promise<AnsweredTaskJson> {
+    const admitted = await this.#admit(request);
+    return this.#join(admitted, () => this.#dependencies.enclave.run(request, admitted.model)).answer;
+  }
+
+  /**
+   * Answers a released request, and hands its steps out as they are computed where its model is run step by step. When the
+   * reader leaves, the last prefix that it took is the answer. The same request again gets the answer alone.
+   *
+   * @returns begins it, once the checks have passed
+   * @throws OpgError as {@link TaskDuty.answer}
+   */
+  async stream(request: ReleasedRequest): Promise<(reader: PrefixReader) => Promise<AnsweredTaskJson>> {
+    const admitted = await this.#admit(request);
+    return (reader) => {
+      const run = admitted.model.model.scan
+        ? (stop: AbortSignal) => this.#handOut(admitted, reader, stop)
+        : () => this.#dependencies.enclave.run(request, admitted.model);
+      return this.#join(admitted, run).answer;
+    };
+  }
+
+  /**
+   * Ends a stream at the last prefix that was taken, and answers with that. One that never began ends before its first
+   * step, so that nothing is charged and the payer's money is free at once.
+   *
+   * @throws OpgError as {@link TaskDuty.answer}
+   */
+  async end(request: ReleasedRequest): Promise<AnsweredTaskJson> {
+    const run = await this.stream(request);
+    this.#known.get(request.release.taskId)?.stopping.abort();
+    return run({ take: () => Promise.resolve(), signal: AbortSignal.abort() });
+  }
+
+  /** Ends all streams at the last prefix that was taken. */
+  endStreams(): void {
+    for (const { stopping } of this.#known.values()) stopping.abort();
+  }
+
+  /** Resolves when no certificate is on its way to verifiers any more. */
+  drain(): Promise<void> {
+    return this.#witnessing.ended();
+  }
+
+  async #admit(request: ReleasedRequest): Promise<AdmittedRequest> {
     const { network, enclave, models, quorums, taskEscrow, clock } = this.#dependencies;
     const { task, release } = request;
     const facilitator = checkRelease(request, enclave.identity.node, network);
@@ -67,32 +125,40 @@ export class TaskDuty {
     ]);
     if (!isFacilitator) throw unknownFacilitator(release.facilitator);
     enclave.checkRequest(request, model);
-    const known = this.#known.get(release.taskId);
-    if (known) return known.answer;
-    checkTimeLeft(task, release.releasedAt, clock());
-    return this.#begin(request, model, facilitator);
+    if (!this.#known.has(release.taskId)) checkTimeLeft(task, release.releasedAt, clock());
+    return { request, model, facilitator };
   }
 
-  /** Resolves when no certificate is on its way to verifiers any more. */
-  async drain(): Promise<void> {
-    await Promise.allSettled(this.#witnessing);
-  }
-
-  #begin(request: ReleasedRequest, model: VersionedModel, facilitator: Facilitator): Promise<AnsweredTaskJson> {
-    const { network, enclave, clock, logger } = this.#dependencies;
+  #join(admitted: AdmittedRequest, run: (stop: AbortSignal) => Promise<CompletedTask>): KnownTask {
+    const { network, clock, logger } = this.#dependencies;
+    const { request, facilitator } = admitted;
     const { taskId } = request.release;
+    const known = this.#known.get(taskId);
+    if (known) return known;
     const keepUntil = request.task.deadline + network.parameters.settleWindowSeconds;
     logger.info({ taskId, model: request.task.model, facilitator: facilitator.address }, "task begun");
-    const completed = enclave.run(request, model);
+    const stopping = new AbortController();
+    const completed = run(stopping.signal);
     const answer = this.#countTask(this.#finish(request, completed, facilitator, keepUntil));
     this.#forget(clock());
-    this.#known.set(taskId, { answer, keepUntil });
+    const begun = { answer, stopping, keepUntil };
+    this.#known.set(taskId, begun);
     answer.catch((error: unknown) => {
       logger.warn({ taskId, err: error }, "task failed");
       // The executor's queue was full: nothing was run, so that it may be tried again.
       if (error instanceof OpgError && error.code === "rate_limited") this.#known.delete(taskId);
     });
-    return answer;
+    return begun;
+  }
+
+  async #handOut({ request, model }: AdmittedRequest, reader: PrefixReader, stop: AbortSignal): Promise<CompletedTask> {
+    const { enclave, logger } = this.#dependencies;
+    const { taskId } = request.release;
+    const { outputs } = model.model;
+    const onFailure = (error: unknown) => logger.warn({ taskId, err: error }, "stream ends early");
+    const completed = await handOutPrefixes(enclave.stream(request, model), reader, { outputs, stop, onFailure });
+    logger.info({ taskId, steps: stepsOf(completed.outputs) }, "stream ended");
+    return completed;
   }
 
   async #finish(
@@ -110,7 +176,7 @@ export class TaskDuty {
     const certificate = { ...signed, verdicts: agreeing.map(({ verdict }) => verdict) };
     const transaction = await certify(facilitator, certificate, until, { clock, logger });
     logger.info({ taskId, verdicts: agreeing.length, transaction }, "task certified");
-    this.#witness(certificate, pending);
+    this.#witnessing.begin(certificate, pending);
     const { result, nodeSignature, verdicts } = certificate;
     return { outputs: tensorsToJson(outputs), result: resultToJson(result), nodeSignature, verdicts, transaction };
   }
@@ -131,28 +197,6 @@ export class TaskDuty {
       );
       return counted;
     });
-  }
-
-  /** Best effort: what a verifier misses here, it does not count. */
-  #witness(certificate: CertificateMessage, pending: readonly Promise<CountedVerdict>[]): void {
-    const { network, logger } = this.#dependencies;
-    const { taskId } = certificate.result;
-    const epoch = certificate.verdicts[0]?.epoch;
-    const sending = Promise.allSettled(pending).then(async (outcomes) => {
-      const heard = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-      const verdicts = heard
-        .map(({ verdict }) => verdict)
-        .filter((verdict) => verdict.agrees && verdict.epoch === epoch);
-      const witnessed = { ...certificate, verdicts, commitments: heard.map(({ commitment }) => commitment) };
-      const sent = network.verifiers.map((verifier) =>
-        witness(verifier, witnessed).catch((error: unknown) =>
-          logger.warn({ taskId, verifier: verifier.address, err: error }, "certificate not witnessed"),
-        ),
-      );
-      await Promise.all(sent);
-    });
-    this.#witnessing.add(sending);
-    void sending.finally(() => this.#witnessing.delete(sending));
   }
 
   #forget(now: number): void {

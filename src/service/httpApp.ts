@@ -2,7 +2,7 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
-import { OpgError } from "#protocol/errors.ts";
+import { type ErrorBody, OpgError } from "#protocol/errors.ts";
 import { admitRequests } from "./admitRequests.ts";
 import type { Logger } from "./logger.ts";
 import { observeRequests } from "./observeRequests.ts";
@@ -41,9 +41,20 @@ export function createApp(
     if (isOrdinary) return sendError(context, error);
     const known = error instanceof OpgError ? error : undefined;
     logger.error({ err: error, path: context.req.path, code: known?.code ?? "internal" }, "request failed");
-    return sendError(context, known ?? new OpgError("internal", "Something failed on our side; try again later."));
+    return sendError(context, known ?? internal());
   });
   return app;
+}
+
+/** What is said of an error where an answer has begun already: anything but an {@link OpgError} is logged and kept back. */
+export function errorBodyOf(error: unknown, logger: Logger): ErrorBody {
+  if (error instanceof OpgError) return error.toBody();
+  logger.error({ err: error, code: "internal" }, "stream failed");
+  return internal().toBody();
+}
+
+function internal(): OpgError {
+  return new OpgError("internal", "Something failed on our side; try again later.");
 }
 
 /** The error for a body above a limit. */

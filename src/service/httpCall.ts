@@ -31,17 +31,7 @@ export interface HttpCall<Schema extends z.ZodType> {
  */
 export async function httpCall<Schema extends z.ZodType>(call: HttpCall<Schema>): Promise<z.output<Schema>> {
   const { status, text } = await exchange(call);
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (cause) {
-    throw unavailable(call, `answered ${status} without JSON`, cause);
-  }
-  if (status >= 400) {
-    const named = OpgError.fromBody(content);
-    if (named?.code === "draining") throw unavailable(call, "is about to end", named);
-    throw named ?? unavailable(call, `answered ${status}`);
-  }
+  const content = readAnswer(call, status, text);
   const parsed = call.answer.safeParse(content);
   if (!parsed.success) {
     throw unavailable(
@@ -53,17 +43,38 @@ export async function httpCall<Schema extends z.ZodType>(call: HttpCall<Schema>)
   return parsed.data;
 }
 
+type Called = Omit<HttpCall<z.ZodType>, "answer">;
+
+/** The JSON of an answer. @throws OpgError the one that the other side names, or `unavailable` */
+export function readAnswer(call: Called, status: number, text: string): unknown {
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw unavailable(call, `answered ${status} without JSON`, cause);
+  }
+  if (status < 400) return content;
+  const named = OpgError.fromBody(content);
+  if (named?.code === "draining") throw unavailable(call, "is about to end", named);
+  throw named ?? unavailable(call, `answered ${status}`);
+}
+
+/** What a call is made with, whatever its answer is. */
+export function httpOptions(call: Called) {
+  return {
+    method: call.method,
+    headers: headersOf(call),
+    ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+    dispatcher: call.dispatcher ?? ownDispatcher,
+    headersTimeout: call.timeoutSeconds * 1000,
+  };
+}
+
 async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; text: string }> {
   const maxBytes = call.maxBytes ?? 64 * 1024 * 1024;
   try {
-    const { statusCode, body } = await request(call.url, {
-      method: call.method,
-      headers: headersOf(call),
-      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-      dispatcher: call.dispatcher ?? ownDispatcher,
-      signal: AbortSignal.timeout(call.timeoutSeconds * 1000),
-      headersTimeout: call.timeoutSeconds * 1000,
-    });
+    const signal = AbortSignal.timeout(call.timeoutSeconds * 1000);
+    const { statusCode, body } = await request(call.url, { ...httpOptions(call), signal });
     const chunks: Buffer[] = [];
     let length = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -81,7 +92,7 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
   }
 }
 
-function headersOf({ body }: HttpCall<z.ZodType>): Record<string, string> {
+function headersOf({ body }: Called): Record<string, string> {
   const requestId = currentRequestId();
   return {
     ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -89,7 +100,8 @@ function headersOf({ body }: HttpCall<z.ZodType>): Record<string, string> {
   };
 }
 
-function unavailable(call: HttpCall<z.ZodType>, problem: string, cause?: unknown): OpgError {
+/** The error for another side that does not answer, or not as it should. */
+export function unavailable(call: Called, problem: string, cause?: unknown): OpgError {
   const { origin } = new URL(call.url);
   return new OpgError(call.unavailable, `${origin} ${problem}; try again later.`, { url: origin }, { cause });
 }

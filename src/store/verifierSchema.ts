@@ -14,10 +14,8 @@ export interface VerifierSchema {
     facilitator: string;
     /** Seconds since 1970. */
     releasedAt: bigint;
-    /** Its own answer, salted digest. */
-    response: string;
-    /** Its own charge, atomic units. */
-    charge: bigint;
+    /** Its own answers in order: salted digest, and charge in atomic units as a decimal string. */
+    answers: Json;
     /** Keeps the commitment closed until the verdict. */
     salt: string;
     commitment: string;
@@ -83,7 +81,23 @@ const commitmentsVerdictsAndCounts: Migration = {
   },
 };
 
+/** A stream has an answer after each step; until then a task had one. */
+const answersAfterEachStep: Migration = {
+  async up(db: Kysely<VerifierSchema>) {
+    await db.schema.alterTable("commitments").addColumn("answers", "jsonb").execute();
+    await sql`update commitments set answers =
+      jsonb_build_array(jsonb_build_object('response', response, 'charge', charge::text))`.execute(db);
+    await db.schema
+      .alterTable("commitments")
+      .alterColumn("answers", (column) => column.setNotNull())
+      .dropColumn("response")
+      .dropColumn("charge")
+      .execute();
+  },
+};
+
 /** Migrations of a verifier's database, by name. */
 export const verifierMigrations: Readonly<Record<string, Migration>> = {
   "001_commitments_verdicts_and_counts": commitmentsVerdictsAndCounts,
+  "002_answers_after_each_step": answersAfterEachStep,
 };

@@ -1,6 +1,6 @@
 import { type Insertable, type InsertQueryBuilder, type InsertResult, type Kysely, type Selectable, sql } from "kysely";
 import { z } from "zod";
-import { address } from "#protocol/hex.ts";
+import { address, bytes32, uint } from "#protocol/hex.ts";
 import { type Result, resultJson, resultToJson } from "#protocol/result.ts";
 import { type Task, taskJson, taskToJson } from "#protocol/task.ts";
 import type { RefusalReason } from "#protocol/verdict.ts";
@@ -9,6 +9,14 @@ import type { ObservedDatabase } from "#service/watchDatabase.ts";
 import { openDatabase } from "./openDatabase.ts";
 import { verifierMigrations, type VerifierSchema } from "./verifierSchema.ts";
 
+/** An answer of the verifier's own to a task. */
+export interface OwnAnswer {
+  /** Salted digest. */
+  response: string;
+  /** Atomic units. */
+  charge: bigint;
+}
+
 /** A commitment with everything that it takes to open it and to judge the node's result by it. */
 export interface StoredCommitment {
   taskId: string;
@@ -16,9 +24,8 @@ export interface StoredCommitment {
   facilitator: string;
   /** Seconds since 1970. */
   releasedAt: number;
-  response: string;
-  /** Atomic units. */
-  charge: bigint;
+  /** One; of a stream those after 0, 1, ... steps. */
+  answers: OwnAnswer[];
   salt: string;
   commitment: string;
   /** Seconds since 1970. */
@@ -203,9 +210,10 @@ function optional<Row, Value>(row: Row | undefined, read: (row: Row) => Value): 
 }
 
 function commitmentColumns(commitment: StoredCommitment): Insertable<VerifierSchema["commitments"]> {
-  const { task, releasedAt, committedAt, ...columns } = commitment;
+  const { task, releasedAt, committedAt, answers, ...columns } = commitment;
   const times = { releasedAt: BigInt(releasedAt), committedAt: BigInt(committedAt) };
-  return { ...columns, ...times, task: JSON.stringify(taskToJson(task)) };
+  const written = answers.map(({ response, charge }) => ({ response, charge: charge.toString() }));
+  return { ...columns, ...times, task: JSON.stringify(taskToJson(task)), answers: JSON.stringify(written) };
 }
 
 function verdictColumns({ result, expiresAt, ...columns }: StoredVerdict): Insertable<VerifierSchema["verdicts"]> {
@@ -214,8 +222,9 @@ function verdictColumns({ result, expiresAt, ...columns }: StoredVerdict): Inser
 }
 
 function readCommitment(row: Selectable<VerifierSchema["commitments"]>): StoredCommitment {
-  const { task, releasedAt, committedAt, ...columns } = row;
-  return { ...columns, task: taskJson.parse(task), releasedAt: Number(releasedAt), committedAt: Number(committedAt) };
+  const { task, releasedAt, committedAt, answers, ...columns } = row;
+  const times = { releasedAt: Number(releasedAt), committedAt: Number(committedAt) };
+  return { ...columns, ...times, task: taskJson.parse(task), answers: answersColumn.parse(answers) };
 }
 
 function readVerdict(row: Selectable<VerifierSchema["verdicts"]>): StoredVerdict {
@@ -223,6 +232,7 @@ function readVerdict(row: Selectable<VerifierSchema["verdicts"]>): StoredVerdict
   return { taskId, resultHash, reason, result: resultJson.parse(row.result), expiresAt: Number(row.expiresAt) };
 }
 
+const answersColumn = z.array(z.object({ response: bytes32, charge: uint(256) }));
 const countsColumn = z.object({ verifiers: z.array(address), counts: z.array(z.int()) });
 
 function readCounts({ epoch, counts }: Selectable<VerifierSchema["signedCounts"]>): EpochCounts {

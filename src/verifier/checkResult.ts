@@ -5,8 +5,8 @@ import type { StoredCommitment } from "#store/verifierStore.ts";
 /** How far the clocks of node, facilitator and verifier may lie apart. */
 export const MAX_CLOCK_SKEW_SECONDS = 60;
 
-/** What this verifier knows of the task: its own answer to it, and what it was told with it. */
-export type OwnAnswer = Pick<StoredCommitment, "task" | "response" | "charge" | "releasedAt" | "committedAt">;
+/** What this verifier knows of the task: its own answers to it, and what it was told with it. */
+export type OwnWork = Pick<StoredCommitment, "task" | "answers" | "releasedAt" | "committedAt">;
 
 /** What the chain says about the node. */
 export interface ResultFacts {
@@ -18,16 +18,18 @@ export interface ResultFacts {
 export type ResultCheck = { ok: true } | { ok: false; reason: RefusalReason };
 
 /**
- * Compares a result that the task's node has signed with the own answer. A node's time is believed as far as clocks may
+ * Compares a result that the task's node has signed with the own answers: with that after as many steps, of a stream,
+ * because each number of steps gives another response. A node's time is believed as far as clocks may
  * differ; a result that is shown later than that after its deadline can have been dated back. The time that this
  * verifier itself took to commit is not held against the node.
  *
  * @param now - the own clock, seconds since 1970
  */
-export function checkResult(result: Result, own: OwnAnswer, facts: ResultFacts, now: number): ResultCheck {
+export function checkResult(result: Result, own: OwnWork, facts: ResultFacts, now: number): ResultCheck {
   const { task } = own;
-  if (result.response !== own.response) return refuse("response_mismatch");
-  if (result.amount !== own.charge || result.amount > task.maxAmount) return refuse("charge_mismatch");
+  const answer = own.answers.find(({ response }) => response === result.response);
+  if (!answer) return refuse("response_mismatch");
+  if (result.amount !== answer.charge || result.amount > task.maxAmount) return refuse("charge_mismatch");
   if (result.payout !== facts.payout) return refuse("payout_mismatch");
   const lastBelieved = Math.max(task.deadline, own.committedAt) + MAX_CLOCK_SKEW_SECONDS;
   if (result.completedAt > task.deadline || now > lastBelieved) return refuse("completed_late");

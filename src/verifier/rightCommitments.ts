@@ -2,7 +2,13 @@ import type { WitnessedCertificate } from "#protocol/messages.ts";
 import { resultHashOf } from "#protocol/result.ts";
 import { policies } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
-import { commitmentOf, commitmentTypedData, type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
+import {
+  commitmentTypedData,
+  type Opening,
+  opensCommitment,
+  type SignedVerdict,
+  verdictTypedData,
+} from "#protocol/verdict.ts";
 import { isSignedBy } from "#protocol/signedDocument.ts";
 
 /** How much later than the node a verifier may be done and still count as in time. */
@@ -30,23 +36,36 @@ export function agreeingVerdicts(
 
 /**
  * Of these verifiers those who committed in time to the certified response: their opening gives the response and, with
- * their address, their commitment, which they signed not long after the node was done.
+ * their address, their commitment, which they signed not long after the node was done. Of a stream all who repeated it
+ * have the response at the same place among as many; who opens another place has filled a commitment with guesses.
  */
 export function rightCommitments(
   { result, commitments }: WitnessedCertificate,
   agreeing: readonly SignedVerdict[],
   settlement: Domain,
 ): string[] {
+  const place = mostCommon(agreeing.map(({ opening }) => placeOf(opening)));
   const isRight = ({ verifier, opening }: SignedVerdict): boolean => {
     const signed = commitments.find((commitment) => commitment.verifier === verifier);
     return (
       signed !== undefined &&
       opening.response === result.response &&
-      signed.commitment === commitmentOf(opening.response, verifier, opening.salt) &&
+      placeOf(opening) === place &&
+      opensCommitment(opening, verifier, signed.commitment) &&
       signed.taskId === result.taskId &&
       signed.committedAt <= result.completedAt + MAX_COMMITMENT_DELAY_SECONDS &&
       isSignedBy(verifier, commitmentTypedData(signed, settlement), signed.signature)
     );
   };
   return agreeing.filter(isRight).map(({ verifier }) => verifier);
+}
+
+/** Where a response stands in a commitment: after how many steps, among how many at most. */
+function placeOf({ prefix }: Opening): string {
+  return prefix ? `${prefix.steps} of ${2 ** prefix.path.length}` : "alone";
+}
+
+/** What more than half of them say; nothing where there is no such. */
+function mostCommon(places: readonly string[]): string | undefined {
+  return places.find((place) => 2 * places.filter((other) => other === place).length > places.length);
 }

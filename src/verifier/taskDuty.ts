@@ -5,12 +5,11 @@ import { type Model, tensorOrder } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
-import { meterCharge } from "#protocol/meter.ts";
 import type { ModelVersion } from "#protocol/model.ts";
+import { prefixesRoot } from "#protocol/prefixes.ts";
 import { requestDigest } from "#protocol/request.ts";
-import { responseDigest } from "#protocol/result.ts";
 import { taskIdOf } from "#protocol/task.ts";
-import { type NamedTensors, tensorBytes, tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
+import { type NamedTensors, tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import { commitmentOf, commitmentTypedData, type SignedCommitment } from "#protocol/verdict.ts";
 import type { Clock } from "#service/clock.ts";
@@ -19,6 +18,7 @@ import type { StoredCommitment, VerifierStore } from "#store/verifierStore.ts";
 import { checkReleasedTask } from "./checkReleasedTask.ts";
 import type { VerifierContracts } from "./contracts.ts";
 import type { Models } from "./models.ts";
+import { repeatTask } from "./repeatTask.ts";
 import type { VerifierMetrics } from "./verifierMetrics.ts";
 import { signDocument } from "#protocol/signedDocument.ts";
 
@@ -90,10 +90,10 @@ export class TaskDuty {
     const { wallet, domains, executor, store, metrics, clock, randomBytes, logger } = this.#dependencies;
     const known = await store.commitment(taskId);
     if (known) return known;
-    const outputs = await metrics.countExecution(executor.run(model, inputs));
-    const response = responseDigest(salt, tensorsDigest(tensorOrder(model.outputs), outputs));
+    const answers = await metrics.countExecution(repeatTask(executor, model, inputs, { salt, meter: version.meter }));
     const ownSalt = hexlify(randomBytes());
-    const commitment = commitmentOf(response, wallet.address, ownSalt);
+    const committed = prefixesRoot(answers.map(({ response }) => response));
+    const commitment = commitmentOf(committed, wallet.address, ownSalt);
     const committedAt = clock();
     const signature = await signDocument(
       wallet,
@@ -104,8 +104,7 @@ export class TaskDuty {
       task,
       facilitator: release.facilitator,
       releasedAt: release.releasedAt,
-      response,
-      charge: meterCharge(version.meter, tensorBytes(inputs), tensorBytes(outputs)),
+      answers,
       salt: ownSalt,
       commitment,
       committedAt,
@@ -118,7 +117,7 @@ export class TaskDuty {
 
 function readInputs(taskId: string, { task, salt, inputs }: ReleasedRequest, model: Model): NamedTensors {
   const tensors = tensorsFromJson(inputs);
-  checkInputs(model.inputs, tensors);
+  checkInputs(model, tensors);
   const digest = requestDigest(salt, task.model, tensorsDigest(tensorOrder(model.inputs), tensors));
   if (digest === task.request) return tensors;
   throw new OpgError("task_request_mismatch", "The inputs and salt are not those that the task names.", { taskId });

@@ -1,8 +1,9 @@
 import type { Wallet } from "ethers";
 import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
+import { prefixAt } from "#protocol/prefixes.ts";
 import { policies } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
-import { refusalTypedData, type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
+import { type Opening, refusalTypedData, type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
 import type { Clock } from "#service/clock.ts";
 import type { StoredCommitment, StoredVerdict } from "#store/verifierStore.ts";
 import { signingEpoch } from "./signingEpoch.ts";
@@ -28,7 +29,7 @@ export class VerdictSigner {
   }
 
   /** @throws OpgError `certificate_incomplete` when this verifier is in no set whose word counts now */
-  async sign({ resultHash, reason }: StoredVerdict, { response, salt }: StoredCommitment): Promise<SignedVerdict> {
+  async sign({ resultHash, reason, result }: StoredVerdict, own: StoredCommitment): Promise<SignedVerdict> {
     const { wallet, settlement, verifierSet, clock } = this.#dependencies;
     const epoch = await signingEpoch(verifierSet, wallet.address, clock());
     const verdict = { resultHash, epoch, mode: policies.reExecution, agrees: reason === null };
@@ -37,7 +38,7 @@ export class VerdictSigner {
       ...verdict,
       epoch: Number(epoch),
       signature: await signDocument(wallet, verdictTypedData(verdict, settlement)),
-      opening: { response, salt },
+      opening: openingOf(own, result.response),
     };
     if (reason === null) return signed;
     return {
@@ -46,4 +47,13 @@ export class VerdictSigner {
       reasonSignature: await signDocument(wallet, refusalTypedData(resultHash, reason, settlement)),
     };
   }
+}
+
+/** Shows the answer that a result claims, or the whole one where it claims none of them. */
+function openingOf({ answers, salt }: StoredCommitment, claimed: string): Opening {
+  const responses = answers.map(({ response }) => response);
+  const found = responses.indexOf(claimed);
+  const at = found < 0 ? responses.length - 1 : found;
+  const opening = { response: responses[at] ?? claimed, salt };
+  return responses.length === 1 ? opening : { ...opening, prefix: prefixAt(responses, at) };
 }

@@ -21,14 +21,17 @@ export interface GraphParts {
   outputs: ValueInfoProto[];
   nodes: NodeProto[];
   constants?: TensorProto[];
+  /** What the model says of itself, by key. */
+  metadata?: Record<string, string>;
 }
 
 /** Bytes of an ONNX model that a test needs. */
 export function buildGraph(parts: GraphParts): Uint8Array {
   const graph = graphOf(parts);
+  const metadataProps = Object.entries(parts.metadata ?? {}).map(([key, value]) => ({ key, value }));
   return toBinary(
     ModelProtoSchema,
-    create(ModelProtoSchema, { irVersion: 8n, opsetImport: [{ version: 13n }], graph }),
+    create(ModelProtoSchema, { irVersion: 8n, opsetImport: [{ version: 13n }], graph, metadataProps }),
   );
 }
 

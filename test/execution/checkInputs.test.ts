@@ -16,9 +16,9 @@ const fitting: NamedTensors = { picture, length, free };
 
 describe("checkInputs", () => {
   it("takes what fits, whatever open dimensions and ranks are", () => {
-    checkInputs(specs, fitting);
-    checkInputs(specs, { ...fitting, free: { dtype: "uint8", shape: [], data: new Uint8Array(1) } });
-    checkInputs([], {});
+    checkInputs({ inputs: specs }, fitting);
+    checkInputs({ inputs: specs }, { ...fitting, free: { dtype: "uint8", shape: [], data: new Uint8Array(1) } });
+    checkInputs({ inputs: [] }, {});
   });
 
   const unfit: [string, NamedTensors, RegExp][] = [
@@ -48,7 +48,7 @@ describe("checkInputs", () => {
   ];
   for (const [what, inputs, message] of unfit) {
     it(`refuses ${what}`, () => {
-      expect(() => checkInputs(specs, inputs))
+      expect(() => checkInputs({ inputs: specs }, inputs))
         .to.throw(message)
         .with.property("code", "invalid_tensor");
     });

@@ -25,8 +25,10 @@ const commitment: StoredCommitment = {
   },
   facilitator: ZeroAddress,
   releasedAt: now,
-  response: id("response"),
-  charge: 2n ** 128n - 1n,
+  answers: [
+    { response: id("empty"), charge: 0n },
+    { response: id("response"), charge: 2n ** 128n - 1n },
+  ],
   salt: id("salt"),
   commitment: id("commitment"),
   committedAt: now + 1,

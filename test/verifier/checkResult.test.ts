@@ -1,12 +1,13 @@
 import { expect } from "chai";
 import { id, ZeroAddress } from "ethers";
 import type { Result } from "#protocol/result.ts";
-import { checkResult, MAX_CLOCK_SKEW_SECONDS, type OwnAnswer, type ResultCheck } from "#verifier/checkResult.ts";
+import { checkResult, MAX_CLOCK_SKEW_SECONDS, type OwnWork, type ResultCheck } from "#verifier/checkResult.ts";
 
 const payout = "0x00000000000000000000000000000000000000C3";
 const releasedAt = 1_900_000_000;
 const deadline = releasedAt + 300;
-const own: OwnAnswer = {
+const response = id("response");
+const own: OwnWork = {
   task: {
     payer: ZeroAddress,
     node: ZeroAddress,
@@ -17,21 +18,20 @@ const own: OwnAnswer = {
     deadline,
     nonce: 0n,
   },
-  response: id("response"),
-  charge: 400n,
+  answers: [{ response, charge: 400n }],
   releasedAt,
   committedAt: releasedAt + 5,
 };
 const honest: Result = {
   taskId: id("task"),
-  response: own.response,
+  response,
   payout,
   amount: 400n,
   completedAt: releasedAt + 4,
 };
 
 /** Checks the honest result with changes; it is shown at `now`, 6 seconds after the release unless said otherwise. */
-function check(changes: Partial<Result> = {}, ownChanges: Partial<OwnAnswer> = {}, now = releasedAt + 6): ResultCheck {
+function check(changes: Partial<Result> = {}, ownChanges: Partial<OwnWork> = {}, now = releasedAt + 6): ResultCheck {
   return checkResult({ ...honest, ...changes }, { ...own, ...ownChanges }, { payout }, now);
 }
 
@@ -58,7 +58,7 @@ describe("checkResult", () => {
   it("names the first thing that is wrong: response, charge, payout, time", () => {
     const all = { response: id("other"), amount: 1n, payout: ZeroAddress, completedAt: deadline + 1 };
     expect(check(all)).to.deep.equal(refused("response_mismatch"));
-    expect(check({ ...all, response: own.response })).to.deep.equal(refused("charge_mismatch"));
+    expect(check({ ...all, response })).to.deep.equal(refused("charge_mismatch"));
     expect(check({ payout: ZeroAddress, completedAt: deadline + 1 })).to.deep.equal(refused("payout_mismatch"));
   });
 

@@ -3,22 +3,34 @@ import type { Hono } from "hono";
 import type { Platform } from "#attestation/evidence.ts";
 import { checkInputs } from "#execution/checkInputs.ts";
 import type { Executor } from "#execution/executor.ts";
-import { tensorOrder } from "#execution/inspectModel.ts";
+import { type Model, tensorOrder } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
+import { runSteps, runTask } from "#execution/runSteps.ts";
 import { type Admission, admissionTypedData, identityBinding } from "#protocol/admission.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
-import { meterCharge } from "#protocol/meter.ts";
+import { meterCharge, streamCharge } from "#protocol/meter.ts";
 import { onnxFormat, versionIdOf } from "#protocol/model.ts";
 import { requestDigest } from "#protocol/request.ts";
-import { responseDigest, type Result, resultTypedData } from "#protocol/result.ts";
+import { responseDigest, type Result, resultTypedData, type SignedResult } from "#protocol/result.ts";
+import { joinSteps } from "#protocol/steps.ts";
 import { type Task, taskIdOf } from "#protocol/task.ts";
 import { type NamedTensors, tensorBytes, tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import type { Clock } from "#service/clock.ts";
 import { type HttpServer, type ListenOptions, startHttpServer } from "#service/httpServer.ts";
-import type { AdmissionTerms, AttestedAdmission, CompletedTask, Enclave, VersionedModel } from "./enclave.ts";
+import type {
+  AdmissionTerms,
+  AttestedAdmission,
+  CompletedTask,
+  Enclave,
+  SignedPrefix,
+  VersionedModel,
+} from "./enclave.ts";
 import { type EnclaveKeys, makeKeys } from "./makeKeys.ts";
+
+/** A signature takes a few milliseconds, and a step may take less. */
+const SIGN_EVERY_MS = 25;
 
 /** What an enclave is started with; it is bound into the evidence and never changes. */
 export interface EnclaveOptions {
@@ -76,33 +88,71 @@ class ProcessEnclave implements Enclave {
   }
 
   async run(request: ReleasedRequest, versioned: VersionedModel): Promise<CompletedTask> {
-    const { task, salt } = request;
+    const { version, model } = versioned;
     const inputs = this.#readInputs(request, versioned);
-    const { executor, clock, payout, domains } = this.#options;
+    const { executor } = this.#options;
     this.#executions += 1;
-    const outputs = await executor.run(versioned.model, inputs);
-    const result: Result = {
-      taskId: taskIdOf(task, domains.taskEscrow),
-      response: responseDigest(salt, tensorsDigest(tensorOrder(versioned.model.outputs), outputs)),
-      payout,
-      amount: meterCharge(versioned.version.meter, tensorBytes(inputs), tensorBytes(outputs)),
-      completedAt: clock(),
+    const outputs = await runTask(executor, model, inputs);
+    const charge = meterCharge(version.meter, tensorBytes(inputs), tensorBytes(outputs));
+    return { outputs, signed: await this.#sign(request, model, outputs, charge) };
+  }
+
+  async *stream(request: ReleasedRequest, { version, model }: VersionedModel): AsyncGenerator<SignedPrefix, void> {
+    const inputs = this.#readInputs(request, { version, model });
+    const sign = (steps: number, outputs: NamedTensors) => {
+      const charge = streamCharge(version.meter, tensorBytes(inputs), tensorBytes(outputs), steps);
+      return this.#sign(request, model, outputs, charge);
     };
-    checkResult(task, result);
-    const { domain, types, value } = resultTypedData(result, domains.settlement);
-    return { outputs, signed: { result, nodeSignature: await this.#signer.signTypedData(domain, types, value) } };
+    const count = checkInputs(model, inputs);
+    const nothing = joinSteps(model.outputs, []);
+    yield { steps: 0, outputs: nothing, signed: await sign(0, nothing) };
+    this.#executions += 1;
+    const given: NamedTensors[] = [];
+    let parts: NamedTensors[] = [];
+    let steps = 0;
+    let signedMs = -Infinity;
+    for await (const step of runSteps(this.#options.executor, model, inputs)) {
+      parts.push(step);
+      steps += 1;
+      if (steps < count && performance.now() - signedMs < SIGN_EVERY_MS) continue;
+      const outputs = joinSteps(model.outputs, parts);
+      given.push(outputs);
+      parts = [];
+      const signed = await sign(steps, joinSteps(model.outputs, given));
+      signedMs = performance.now();
+      yield { steps, outputs, signed };
+    }
   }
 
   listen(app: Hono, where: Omit<ListenOptions, "tls">): Promise<HttpServer> {
     return startHttpServer(app, { ...where, tls: this.#tls });
   }
 
+  async #sign(
+    { task, salt }: ReleasedRequest,
+    model: Model,
+    outputs: NamedTensors,
+    amount: bigint,
+  ): Promise<SignedResult> {
+    const { clock, payout, domains } = this.#options;
+    const result: Result = {
+      taskId: taskIdOf(task, domains.taskEscrow),
+      response: responseDigest(salt, tensorsDigest(tensorOrder(model.outputs), outputs)),
+      payout,
+      amount,
+      completedAt: clock(),
+    };
+    checkResult(task, result);
+    const { domain, types, value } = resultTypedData(result, domains.settlement);
+    return { result, nodeSignature: await this.#signer.signTypedData(domain, types, value) };
+  }
+
   #readInputs({ task, salt, inputs: inputsJson }: ReleasedRequest, versioned: VersionedModel): NamedTensors {
     this.#checkModel(task, versioned);
     const inputs = tensorsFromJson(inputsJson);
-    const { inputs: specs } = versioned.model;
-    checkInputs(specs, inputs);
-    if (requestDigest(salt, task.model, tensorsDigest(tensorOrder(specs), inputs)) !== task.request) {
+    checkInputs(versioned.model, inputs);
+    const order = tensorOrder(versioned.model.inputs);
+    if (requestDigest(salt, task.model, tensorsDigest(order, inputs)) !== task.request) {
       const message = "Inputs and salt are not those that the task names; send what was paid for.";
       throw new OpgError("task_request_mismatch", message, { request: task.request });
     }

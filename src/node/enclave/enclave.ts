@@ -47,6 +47,16 @@ export interface CompletedTask {
   signed: SignedResult;
 }
 
+/** The first steps of a task that is run step by step, signed as a result of its own. */
+export interface SignedPrefix {
+  /** How many there are so far. */
+  steps: number;
+  /** Of the steps since the last prefix; nothing of the first one, which is of no steps. */
+  outputs: NamedTensors;
+  /** Over all steps so far. */
+  signed: SignedResult;
+}
+
 /**
  * The side of a node that holds keys and plaintext. The host reaches it through these calls alone, and none of them
  * gives a private key away or signs what the host made up.
@@ -72,6 +82,14 @@ export interface Enclave {
    * @throws OpgError also `charge_exceeds_ceiling`, `execution_failed`, `rate_limited`, or `timeout` past the deadline
    */
   run(request: ReleasedRequest, model: VersionedModel): Promise<CompletedTask>;
+
+  /**
+   * Runs a model that is run step by step, each step when it is asked for, and signs what there is: first the empty
+   * response, then, as signing takes longer than many a step, all steps of the last 25 ms at once.
+   *
+   * @throws OpgError as {@link Enclave.run}
+   */
+  stream(request: ReleasedRequest, model: VersionedModel): AsyncGenerator<SignedPrefix, void>;
 
   /** Serves an app over TLS with the enclave's own key. */
   listen(app: Hono, where: Omit<ListenOptions, "tls">): Promise<HttpServer>;

@@ -1,0 +1,101 @@
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import type { z } from "zod";
+import { checkSignedOutputs, type PaidRequest } from "../protocol/checkReceipt.ts";
+import { OpgError } from "../protocol/errors.ts";
+import { inferAnswerJson } from "../protocol/inferAnswer.ts";
+import { type StreamStep, streamStepJson } from "../protocol/messages.ts";
+import { domainIn } from "../protocol/network.ts";
+import { joinSteps } from "../protocol/steps.ts";
+import { type Task, taskIdOf } from "../protocol/task.ts";
+import { type NamedTensors, tensorsFromJson } from "../protocol/tensors.ts";
+import { openPurchase, paidRequestOf, receive, type WantedInference } from "./buyInference.ts";
+import type { GatewayAnswer } from "./callGateway.ts";
+import type { InferenceEvent } from "./createClient.ts";
+import { payAndSend } from "./payForRequest.ts";
+import type { Payer } from "./payer.ts";
+import type { Expenditure } from "./spending.ts";
+
+/** Who reads a stream. */
+export interface StreamCaller {
+  /** Hangs up. */
+  signal: AbortSignal | undefined;
+  /** Streams that were broken off, by task: what they cost is not known yet. */
+  brokenOff: Map<string, Expenditure>;
+}
+
+/**
+ * Pays for one inference and gives its steps as they come, each checked before it is given; at the end the whole checked
+ * answer. Who stops reading hangs up: the steps that were on their way by then are charged, and no more.
+ */
+export async function* streamInference(
+  payer: Payer,
+  wanted: WantedInference,
+  { signal, brokenOff }: StreamCaller,
+): AsyncGenerator<InferenceEvent, void> {
+  const purchase = await openPurchase(payer, wanted);
+  const { asked, expenditure } = purchase;
+  const leaving = new AbortController();
+  const hangUp = signal ? AbortSignal.any([signal, leaving.signal]) : leaving.signal;
+  let task: Task | undefined;
+  let isOver = false;
+  const onSigned = (signed: Task): void => void (task = signed);
+  try {
+    const { answer, authorization } = await payAndSend(payer, { ...asked, hangUp, onSigned }, expenditure);
+    const paid = paidRequestOf(payer, purchase, authorization);
+    const parts: NamedTensors[] = [];
+    for await (const { event, data } of eventsOf(answer)) {
+      if (event === "step") yield readStep(read(streamStepJson, data, wanted.url), parts, paid);
+      if (event === "error") throw OpgError.fromBody(data) ?? broken(wanted.url);
+      if (event !== "answer") continue;
+      isOver = true;
+      const inference = await receive(payer, purchase, authorization, read(inferAnswerJson, data, wanted.url));
+      yield { type: "answer", ...inference };
+      return;
+    }
+    throw broken(wanted.url);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof OpgError ? error : broken(wanted.url, error);
+  } finally {
+    leaving.abort();
+    if (!isOver && task) brokenOff.set(taskIdOf(task, domainIn(payer.network, "taskEscrow")), expenditure);
+  }
+}
+
+/** Checks that the enclave signed for all steps so far, and what the meter gives for them. */
+function readStep(step: StreamStep, parts: NamedTensors[], paid: PaidRequest): InferenceEvent {
+  const outputs = tensorsFromJson(step.outputs);
+  parts.push(outputs);
+  checkSignedOutputs(step, joinSteps(paid.listing.outputs, parts), paid);
+  return { type: "step", steps: step.steps, outputs };
+}
+
+/** Not every browser can iterate over a stream. */
+async function* eventsOf({ events, content }: GatewayAnswer): AsyncGenerator<{ event: string; data: unknown }> {
+  // A gateway that sends no streams gives the answer alone.
+  if (!events) {
+    yield { event: "answer", data: content };
+    return;
+  }
+  const reader = events.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream()).getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const { event = "message", data } = next.value;
+      yield { event, data: JSON.parse(data) as unknown };
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, data: unknown, url: string): z.output<Schema> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  throw broken(url, parsed.error);
+}
+
+function broken(url: string, cause?: unknown): OpgError {
+  const { origin } = new URL(url);
+  const message = `${origin} broke the stream off; look at the task's trail for what was charged.`;
+  return new OpgError("gateway_unavailable", message, { url: origin }, { cause });
+}

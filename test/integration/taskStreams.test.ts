@@ -1,0 +1,143 @@
+import { expect } from "chai";
+import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
+import type { InferenceEvent } from "#client/index.ts";
+import { localAccount } from "#deploy/localAccounts.ts";
+import { publishVersion } from "#hub/publishVersion.ts";
+import { streamCharge } from "#protocol/meter.ts";
+import { domainIn } from "#protocol/network.ts";
+import { responseDigest } from "#protocol/result.ts";
+import type { Trail } from "#protocol/settlement.ts";
+import { stepsOf } from "#protocol/steps.ts";
+import { taskIdOf } from "#protocol/task.ts";
+import { tensorBytes, tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
+import { awaitNodes } from "#scripts/network/readiness.ts";
+import { summed, summingInputs, summingModel } from "#test/execution/summingModel.ts";
+import { until } from "./chainControl.ts";
+import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
+import { askOffer, type Offered, signedHeader } from "./rawPayment.ts";
+
+const STEPS = 8;
+const STEP_SECONDS = 0.4;
+const meter = { base: 7n * 10n ** 15n, perInputByte: 10n ** 10n, perOutputByte: 3n * 10n ** 11n };
+const inputs = summingInputs(STEPS);
+
+/** What so many steps cost, by the meter. */
+const chargeOf = (steps: number): bigint => streamCharge(meter, tensorBytes(inputs), tensorBytes(summed(steps)), steps);
+
+describe("a task that is streamed", function () {
+  this.timeout(120_000);
+  let journey: Journey;
+  let model: string;
+
+  before(async () => {
+    journey = await startJourney({
+      daemons: leastDaemons,
+      programs: { "node-1": "test/integration/programs/slowNode.ts" },
+      env: { "node-1": { OPG_TEST_RUN_SECONDS: String(STEP_SECONDS) } },
+    });
+    const { local, provider } = journey;
+    const { contracts, deploymentBlock, hub } = local.network;
+    const modelRegistry = new ModelRegistryAdapter(contracts.modelRegistry, provider, deploymentBlock);
+    const publisher = localAccount("deployer").connect(provider);
+    const version = { bytes: summingModel, name: "sums", label: "1", meter };
+    model = await publishVersion(version, { modelRegistry, publisher, hubUrl: hub });
+    await awaitNodes(local, model, 1);
+  });
+  after(() => journey.stop());
+
+  const balance = (): Promise<bigint> => journey.opg.balanceOf(journey.payer.address);
+
+  /** Checks that a task ended after so many steps: charged for these, its response theirs, and the rest given back. */
+  function expectCharged(trail: Trail, steps: number, salt: string): void {
+    expect(trail.state).to.equal("settled");
+    expect(BigInt(trail.charge)).to.equal(chargeOf(steps));
+    expect(BigInt(trail.refund)).to.equal(BigInt(trail.maxAmount) - chargeOf(steps));
+    expect(trail.response).to.equal(responseDigest(salt, tensorsDigest(["scaled"], summed(steps))));
+  }
+
+  async function pay(offered: Offered, signal?: AbortSignal): Promise<Response> {
+    const headers = {
+      "content-type": "application/json",
+      accept: "text/event-stream",
+      "payment-signature": await signedHeader(offered, journey.payer),
+    };
+    const body = JSON.stringify(offered.body);
+    const url = `${journey.local.network.gateway}/v1/infer`;
+    return fetch(url, { method: "POST", headers, body, ...(signal ? { signal } : {}) });
+  }
+
+  const offerFor = () => askOffer(journey, { model, inputs: tensorsToJson(inputs) });
+  const taskIdIn = ({ task }: Offered) => taskIdOf(task, domainIn(journey.local.network, "taskEscrow"));
+
+  it("gives each step as the enclave signs it, and at the end the checked answer, which is settled whole", async () => {
+    const before = await balance();
+    const events: (InferenceEvent & { atMs: number })[] = [];
+    for await (const event of journey.client.inferStream({ model, inputs })) {
+      events.push({ ...event, atMs: performance.now() });
+    }
+    const steps = events.filter(({ type }) => type === "step");
+    expect(steps).to.have.lengthOf(STEPS);
+    expect(steps.map((event) => event.outputs["scaled"]?.shape)).to.deep.equal(Array(STEPS).fill([1, 2]));
+    expect((steps.at(-1)?.atMs ?? 0) - (steps[0]?.atMs ?? 0)).to.be.above((STEPS - 2) * STEP_SECONDS * 1000);
+    const answer = events.at(-1);
+    if (answer?.type !== "answer") expect.fail("the last event is the answer");
+    expect(answer.outputs).to.deep.equal(summed(STEPS));
+    expect(answer.receipt.result.amount).to.equal(chargeOf(STEPS));
+    const trail = await journey.ended(answer.taskId);
+    expect(BigInt(trail.charge)).to.equal(chargeOf(STEPS));
+    expect(await balance()).to.equal(before - chargeOf(STEPS));
+  });
+
+  it("is charged for the steps handed out, to the unit, when the payer hangs up half way", async () => {
+    const before = await balance();
+    const offered = await offerFor();
+    const hangingUp = new AbortController();
+    const response = await pay(offered, hangingUp.signal);
+    expect(response.headers.get("content-type")).to.contain("text/event-stream");
+    let text = "";
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      if (text.split("event: step").length > 3) break;
+    }
+    hangingUp.abort();
+    const received = text.split("event: step").length - 1;
+    const trail = await journey.ended(taskIdIn(offered));
+    const steps = [received, received + 1].find((count) => chargeOf(count) === BigInt(trail.charge)) ?? -1;
+    expect(steps).to.be.within(received, STEPS - 1);
+    expectCharged(trail, steps, offered.body.salt);
+    expect(await balance()).to.equal(before - chargeOf(steps));
+    // Who comes again with the payment gets what was paid for, whole or as events, and nothing runs again.
+    const again = await pay(offered);
+    const events = await again.text();
+    expect(events).to.match(/^event: answer\ndata: /);
+    const answer = JSON.parse(events.slice(events.indexOf("{"))) as { outputs: { scaled: { shape: number[] } } };
+    expect(answer.outputs.scaled.shape).to.deep.equal([steps, 2]);
+  });
+
+  it("costs nothing when the payer hangs up before the first step, and the money is free at once", async () => {
+    const before = await balance();
+    const offered = await offerFor();
+    const hangingUp = new AbortController();
+    const paying = pay(offered, hangingUp.signal).catch((error: unknown) => error);
+    const taskId = taskIdIn(offered);
+    await until(async () => (await journey.taskEscrow.lockOf(taskId)).status === "open");
+    hangingUp.abort();
+    await paying;
+    const trail = await journey.ended(taskId);
+    expectCharged(trail, 0, offered.body.salt);
+    expect(BigInt(trail.charge)).to.equal(0n);
+    expect(await balance()).to.equal(before);
+    const latest = await journey.provider.getBlock("latest");
+    expect(latest?.timestamp).to.be.below(offered.task.deadline);
+  });
+
+  it("counts a stream that was left at its ceiling, until the trail says what it cost", async () => {
+    let given: InferenceEvent | undefined;
+    for await (const event of journey.client.inferStream({ model, inputs })) {
+      given = event;
+      break;
+    }
+    expect(given?.type === "step" && given.steps).to.equal(1);
+    expect(given && stepsOf(given.outputs)).to.equal(1);
+  });
+});
