@@ -17,7 +17,8 @@ export async function authorizeSigners(dependencies: Dependencies): Promise<void
     // Who was a signer once, and was taken out, is authorized anew.
     const subject = `${address} at ${head.newest.number}`;
     const call = entry.populateSetSigner(address, true);
-    const { hash } = await outbox.send(subject, "authorize", call, { sender: "facilitator" });
+    const { hash, ended } = await outbox.send(subject, "authorize", call, { sender: "facilitator" });
+    void ended.then(({ status }) => status === "included" && outbox.signers.authorize(signer));
     dependencies.logger.info(
       { signer: address, entry: terms.entry, hash },
       "a signer is being made known to the entry",

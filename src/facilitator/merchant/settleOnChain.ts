@@ -51,12 +51,17 @@ export async function settleOnChain(
 }
 
 /**
- * Gas for a settlement of which it is known that it goes through: its payer's funds, allowance and nonce were read at the
- * newest block when it was claimed, and others of the same token went the same way. Should it run out of gas all the same,
- * it is sent again with a look at it.
+ * What was read so many blocks ago is as good as an estimate, which says nothing of the blocks until the one that holds it.
+ */
+const FRESH_BLOCKS = 2;
+
+/**
+ * Gas for a settlement of which it is known that it goes through: its payer's funds, allowance and nonce were read just now,
+ * when it was claimed, and others of the same token went the same way. Should it run out of gas all the same, it is sent
+ * again with a look at it.
  */
 function knownGasFor({ head }: Dependencies, stored: StoredPayment, gas: SettlementGas): bigint | undefined {
-  const isFresh = stored.claimedBlock >= head.newest.number && stored.permit === null && !stored.reorged;
+  const isFresh = stored.claimedBlock + FRESH_BLOCKS >= head.newest.number && stored.permit === null && !stored.reorged;
   return isFresh ? gas.limitFor(stored) : undefined;
 }
 
