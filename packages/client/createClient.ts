@@ -131,10 +131,7 @@ export function createClient(options: ClientOptions): Client {
       yield* streamInference(await onNetwork(), await wantedOf(wanted), { signal: wanted.signal, brokenOff });
     },
     fetch: (input, init = {}) => paying.call(input, init),
-    receipts: async () => {
-      await learnSettlements(wallet.state, fetch);
-      return wallet.state.receipts();
-    },
+    receipts: () => learnSettlements(wallet.state, fetch).then(() => wallet.state.receipts()),
     checkOnChain: async (receipt) => {
       const { network, chain } = await onNetwork();
       return checkOnChain(receipt, network, chain ?? noChain());
