@@ -16,6 +16,7 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  * | facilitator | `POST /tasks/{taskId}/certificate` | {@link certificateJson} | {@link acceptedCertificateJson} |
  * | facilitator | `POST /tasks/{taskId}/refusals` | {@link refusalJson} | {@link taskRecordJson} |
  * | facilitator | `GET /tasks/{taskId}` | | {@link taskRecordJson} |
+ * | facilitator | `GET /settlements/{id}` | | `settlementStatusJson`, or events `status` of it |
  * | node | `POST /tasks` | {@link releasedRequestJson} | {@link answeredTaskJson} |
  * | node | `POST /tasks` accepting `text/event-stream` | {@link releasedRequestJson} | events `step` ({@link streamStepJson}), `answer` ({@link answeredTaskJson}), `error` |
  * | node | `POST /tasks/{taskId}/end` | {@link releasedRequestJson} | {@link answeredTaskJson} |

@@ -15,6 +15,7 @@ import { addBacklogMetrics } from "./backlogMetrics.ts";
 import { addExposureMetrics } from "./exposureMetrics.ts";
 import { joinCalls } from "./joinCalls.ts";
 import { envelopeOf, paymentBodyJson, readPayment } from "./readPayment.ts";
+import { addSettlementStatusRoutes } from "./settlementStatusRoutes.ts";
 import { taskRecord } from "./taskRecord.ts";
 
 /** A hundred verdicts with reasons fit into it. */
@@ -55,6 +56,7 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
   });
 
   addMerchantRoutes(app, dependencies);
+  addSettlementStatusRoutes(app, dependencies);
   return app;
 }
 

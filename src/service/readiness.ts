@@ -20,11 +20,16 @@ export class Readiness {
   readonly #checks = new Map<string, DependencyCheck>();
   readonly #failing = new Set<string>();
   #known: { missing: Promise<Record<string, string>>; untilMs: number } | undefined;
-  #isDraining = false;
+  readonly #draining = new AbortController();
 
   /** Whether the process takes no new requests any more. */
   get isDraining(): boolean {
-    return this.#isDraining;
+    return this.#draining.signal.aborted;
+  }
+
+  /** Aborted from then on: what would go on for as long as its caller likes ends by it. */
+  get draining(): AbortSignal {
+    return this.#draining.signal;
   }
 
   /** The dependencies by name. */
@@ -39,7 +44,7 @@ export class Readiness {
 
   /** From now on new requests are refused; those that run go on. */
   drain(): void {
-    this.#isDraining = true;
+    this.#draining.abort();
   }
 
   /** Asks all dependencies side by side, at most once a second. A change is logged with its cause, which stays in here. */
@@ -49,7 +54,7 @@ export class Readiness {
       this.#known = { missing: this.#askAll(logger), untilMs: now + FRESH_MS };
     }
     const missing = await this.#known.missing;
-    if (this.#isDraining) return { status: "draining", missing };
+    if (this.isDraining) return { status: "draining", missing };
     return { status: Object.keys(missing).length === 0 ? "ready" : "not_ready", missing };
   }
 

@@ -7,12 +7,12 @@ import {
   GAS_SPONSORING,
 } from "#protocol/gasSponsoring.ts";
 import { type ProxyPayload, proxyPayloadJson, proxyPayloadToJson, type ProxyScheme } from "#protocol/proxyPayment.ts";
+import type { PaymentState } from "#protocol/settlementStatus.ts";
 import { claimNonces } from "./claimNonces.ts";
 import { endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { groupedWrites } from "./groupedWrites.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
-import type { PaymentState } from "./paymentsMigration.ts";
 
 /** A merchant's payment as it is claimed. */
 export interface PaymentClaim {

@@ -4,6 +4,7 @@ import { type FacilitatorBacklog, facilitatorBacklog } from "./facilitatorBacklo
 import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
 import { type FacilitatorSchema, facilitatorMigrations } from "./facilitatorSchema.ts";
+import { type FacilitatorSettlements, facilitatorSettlements } from "./facilitatorSettlements.ts";
 import { type FacilitatorTasks, facilitatorTasks } from "./facilitatorTasks.ts";
 import { type FacilitatorTransactions, facilitatorTransactions, outboxWrites } from "./facilitatorTransactions.ts";
 import { DatabaseLeases, type Leases } from "./leases.ts";
@@ -16,6 +17,7 @@ export interface FacilitatorStore
     FacilitatorTasks,
     FacilitatorPayments,
     FacilitatorTransactions,
+    FacilitatorSettlements,
     FacilitatorExposure,
     FacilitatorBacklog,
     Leases {
@@ -56,6 +58,7 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorTasks(db),
     ...facilitatorPayments(db),
     ...facilitatorTransactions(db),
+    ...facilitatorSettlements(db),
     ...facilitatorExposure(db),
     ...facilitatorBacklog(db),
     observed,

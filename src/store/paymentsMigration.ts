@@ -1,11 +1,7 @@
 import { type ColumnType, type Generated, type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { ProxyScheme } from "#protocol/proxyPayment.ts";
-
-/** Where a merchant's payment can stand. A lapsed one was never settled in its time. */
-export const paymentStates = ["claimed", "settling", "settled", "failed", "lapsed"] as const;
-
-export type PaymentState = (typeof paymentStates)[number];
+import type { PaymentState } from "#protocol/settlementStatus.ts";
 
 type Json = ColumnType<unknown, string, string>;
 type NullableJson = ColumnType<unknown, string | null, string | null>;

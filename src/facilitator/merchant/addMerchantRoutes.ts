@@ -2,6 +2,8 @@ import type { SettleResponse, VerifyResponse } from "@x402/core/types";
 import type { Hono } from "hono";
 import type { Refusal } from "#facilitator/checks/check.ts";
 import { type PaymentBody, paymentBodyJson } from "#facilitator/readPayment.ts";
+import { settlementStatusPath } from "#facilitator/settlementStatusRoutes.ts";
+import { proxyPaymentDigest } from "#protocol/proxyPayment.ts";
 import { readBody } from "#service/httpApp.ts";
 import type { PaymentAnswer } from "#store/facilitatorPayments.ts";
 import { claimPayment } from "./claimPayment.ts";
@@ -11,7 +13,8 @@ import { supportedKinds } from "./supportedKinds.ts";
 
 /**
  * Adds x402's facilitator routes, by which other people's servers are paid: `POST /verify`, `POST /settle`,
- * `GET /supported`. What cannot be read is a typed 400, what does not pay is a 200 with x402's reason.
+ * `GET /supported`. What cannot be read is a typed 400, what does not pay is a 200 with x402's reason. A settlement that is pending
+ * names in `extra.settlement` where below the facilitator's URL it can be followed.
  */
 export function addMerchantRoutes(app: Hono, dependencies: SettlingDependencies): void {
   const { terms } = dependencies;
@@ -28,8 +31,11 @@ export function addMerchantRoutes(app: Hono, dependencies: SettlingDependencies)
   app.post("/settle", async (context) => {
     const body = await readBody(context, paymentBodyJson);
     const payment = readMerchantPayment(body, terms, context.req.header("authorization"));
-    const outcome = "ok" in payment ? payment : await settlePayment(dependencies, payment);
-    return context.json(settleResponse(body, outcome));
+    if ("ok" in payment) return context.json(settleResponse(body, payment));
+    const answer = settleResponse(body, await settlePayment(dependencies, payment));
+    if (answer.errorReason !== "settlement_pending") return context.json(answer);
+    const digest = proxyPaymentDigest(payment.scheme, payment.permit2Authorization, terms.chainId);
+    return context.json({ ...answer, extra: { settlement: settlementStatusPath(digest) } });
   });
 }
 

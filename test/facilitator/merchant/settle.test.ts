@@ -3,6 +3,7 @@ import { id, Wallet } from "ethers";
 import { startFacilitator } from "#facilitator/start.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
+import { ask } from "#test/facilitator/ask.ts";
 import { merchantAt, type MerchantBody, type MerchantNetwork, startMerchantNetwork } from "./merchantNetwork.ts";
 
 /** Six blocks of the test's chain. */
@@ -213,6 +214,8 @@ describe("POST /settle", function () {
     const pending = await server.settle(body);
     expect(pending).to.deep.include({ success: false, errorReason: "settlement_pending" });
     expect(pending.transaction).to.match(/^0x[0-9a-f]{64}$/);
+    const followed = await ask(`${facilitator.url}${String(pending.extra?.["settlement"])}`);
+    expect(followed.body).to.include({ id: net.digestOf(body), state: "settling" });
     await facilitator.stop();
     facilitator = await start();
     server = merchantAt(facilitator.url);
