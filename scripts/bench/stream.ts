@@ -26,8 +26,8 @@ interface Waits {
   peer: number[];
 }
 
-const fullScale: StreamScale = { rounds: 5, ours: 100, peer: 5 };
-const SPACING_MS = 40;
+const fullScale: StreamScale = { rounds: 5, ours: 40, peer: 4 };
+const SPACING_MS = 250;
 const TARGET_MS = 5;
 const PATIENCE_SECONDS = 30;
 
