@@ -1,8 +1,7 @@
 import { decodePaymentSignatureHeader } from "@x402/core/http";
-import { z } from "zod";
-import { uint } from "../protocol/hex.ts";
 import type { Network } from "../protocol/network.ts";
 import { proxyPayloadJson, proxyPaymentDigest } from "../protocol/proxyPayment.ts";
+import { settlementStatusJson } from "../protocol/settlementStatus.ts";
 import { PAYMENT_SETTLEMENT, settlementUrl } from "../protocol/settlementUrl.ts";
 import { callGateway } from "./callGateway.ts";
 import type { ClientState } from "./clientState.ts";
@@ -11,12 +10,6 @@ import type { PaymentReceipt } from "./paymentReceipt.ts";
 import { changeAmount, dayOf } from "./spending.ts";
 
 const TIMEOUT_SECONDS = 10;
-
-const settlementJson = z.looseObject({
-  state: z.string(),
-  amount: uint(256).nullish(),
-  transaction: z.string().nullish(),
-});
 
 /**
  * Where the settlement of an answer will be told that had not been settled when it was sent. Only a facilitator of the
@@ -62,10 +55,11 @@ export async function learnSettlements(state: ClientState, fetch: Fetch): Promis
 }
 
 async function learnSettlement(state: ClientState, fetch: Fetch, receipt: PaymentReceipt): Promise<boolean> {
-  const settled = await askSettlement(fetch, receipt.settlementUrl ?? "").catch(() => undefined);
-  if (settled?.state !== "settled" || typeof settled.amount !== "bigint" || settled.amount > receipt.amount)
-    return false;
-  const settlement = { transaction: settled.transaction ?? "", amount: settled.amount };
+  const status = await askSettlement(fetch, receipt.settlementUrl ?? "").catch(() => undefined);
+  if (status?.kind !== "payment" || status.state !== "settled" || status.amount === null) return false;
+  const amount = BigInt(status.amount);
+  if (amount > receipt.amount) return false;
+  const settlement = { transaction: status.answer?.transaction ?? "", amount };
   await state.replace({ ...receipt, settlement });
   await closeAt(state, receipt, settlement.amount);
   return true;
@@ -73,7 +67,7 @@ async function learnSettlement(state: ClientState, fetch: Fetch, receipt: Paymen
 
 async function askSettlement(fetch: Fetch, url: string) {
   const { status, content } = await callGateway(fetch, { method: "GET", url, timeoutSeconds: TIMEOUT_SECONDS });
-  return status === 200 ? settlementJson.safeParse(content).data : undefined;
+  return status === 200 ? settlementStatusJson.safeParse(content).data : undefined;
 }
 
 /** Counts once what was charged in place of the ceiling, whichever process learns it first. */

@@ -9,9 +9,11 @@ export interface Payments {
    * Puts a price on a handler: `Request` in, `Response` out, as before. On routes that cost something it runs once per
    * payment, after that was verified, and its answer passes through as it is made.
    */
-  paid<Rest extends readonly unknown[]>(handler: Handler<Rest>): (request: Request, ...rest: Rest) => Promise<Response>;
+  paid: <Rest extends readonly unknown[]>(
+    handler: Handler<Rest>,
+  ) => (request: Request, ...rest: Rest) => Promise<Response>;
   /** Takes no more payments, and resolves when those that were taken are settled; streams still running are waited for. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /**

@@ -2,7 +2,7 @@ import { decodePaymentSignatureHeader } from "@x402/core/http";
 import { expect } from "chai";
 import { type Client, type ClientOptions, type ClientState, type Fetch, memoryState } from "#client/index.ts";
 import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
-import { openShop, refusalOf, type Shop, shopTime } from "./shop.ts";
+import { openShop, refusalOf, type Shop, shopTime, signer } from "./shop.ts";
 import { testNetwork } from "./testNetwork.ts";
 
 const { opg } = testNetwork.contracts;
@@ -26,10 +26,18 @@ describe("answers that are settled after they were sent", () => {
     shop.way = (answer, header) => (header === undefined ? answer : streamed(answer, urlOf(header)));
   });
 
+  /** A payment as the facilitator tells of it. */
+  const statusOf = (id: string) => {
+    const { transaction: hash = null, ...said } = settlement;
+    const parties = { payer: signer.address, payee: opg, asset: opg, maxAmount: "20" };
+    const answer = hash === null ? null : { success: true, transaction: hash, network: "eip155:31337" };
+    return { id, kind: "payment", amount: null, ...parties, ...said, answer, transactions: [] };
+  };
+
   const fetch: Fetch = async (url, init) => {
     if (!url.startsWith(`${facilitator}/settlements/`)) return shop.fetch(url, init);
     asked.push(url);
-    return Response.json(settlement);
+    return Response.json(statusOf(url.slice(url.lastIndexOf("/") + 1)));
   };
   const client = (options: Partial<ClientOptions> = {}): Client =>
     shop.client({ fetch, state, clock: () => now, ...options });

@@ -48,30 +48,32 @@ describe("paid answers that stream", function () {
   };
 
   for (const path of ["/upto", "/exact"]) {
-    it(`sends head and pieces as they are made, and settles when the stream closes, under ${path.slice(1)}`, async () => {
-      const { length } = shop.settled;
-      const { payer, answering } = await buy(path);
-      const answer = await answering;
-      expect(answer.status).to.equal(200);
-      expect(answer.headers.get("content-type")).to.equal("text/event-stream");
-      expect(answer.headers.get("cache-control")).to.equal("private");
-      expect(answer.headers.get("payment-response")).to.equal(null);
-      const reader = readerOf(answer);
-      body.send("data: one\n\n");
-      expect(await nextText(reader)).to.equal("data: one\n\n");
-      expect(await net.outstandingOf(payer)).to.equal(AMOUNT);
-      body.send("data: two\n\n");
-      expect(await nextText(reader)).to.equal("data: two\n\n");
-      expect(shop.settled).to.have.length(length);
-      body.end();
-      expect(await nextText(reader)).to.equal(undefined);
-      const { id, amount, served, transaction } = await settlement(length);
-      expect(answer.headers.get("payment-settlement")).to.match(new RegExp(`^http.*/settlements/${id}$`));
-      expect(served).to.deep.include({ bytes: 22, chunks: 2, ending: "complete", status: 200 });
-      expect(amount).to.equal(path === "/exact" ? AMOUNT : 22n * PER_BYTE);
-      expect((await net.provider.getTransactionReceipt(transaction))?.status).to.equal(1);
-      expect(await net.balanceOf(payer)).to.equal(AMOUNT - amount);
-      expect(await net.outstandingOf(payer)).to.equal(0n);
+    describe(`under ${path.slice(1)}`, () => {
+      it("sends head and pieces as they are made, and settles when the stream closes", async () => {
+        const { length } = shop.settled;
+        const { payer, answering } = await buy(path);
+        const answer = await answering;
+        expect(answer.status).to.equal(200);
+        expect(answer.headers.get("content-type")).to.equal("text/event-stream");
+        expect(answer.headers.get("cache-control")).to.equal("private");
+        expect(answer.headers.get("payment-response")).to.equal(null);
+        const reader = readerOf(answer);
+        body.send("data: one\n\n");
+        expect(await nextText(reader)).to.equal("data: one\n\n");
+        expect(await net.outstandingOf(payer)).to.equal(AMOUNT);
+        body.send("data: two\n\n");
+        expect(await nextText(reader)).to.equal("data: two\n\n");
+        expect(shop.settled).to.have.length(length);
+        body.end();
+        expect(await nextText(reader)).to.equal(undefined);
+        const { id, amount, served, transaction } = await settlement(length);
+        expect(answer.headers.get("payment-settlement")).to.match(new RegExp(`^http.*/settlements/${id}$`));
+        expect(served).to.deep.include({ bytes: 22, chunks: 2, ending: "complete", status: 200 });
+        expect(amount).to.equal(path === "/exact" ? AMOUNT : 22n * PER_BYTE);
+        expect((await net.provider.getTransactionReceipt(transaction))?.status).to.equal(1);
+        expect(await net.balanceOf(payer)).to.equal(AMOUNT - amount);
+        expect(await net.outstandingOf(payer)).to.equal(0n);
+      });
     });
   }
 
@@ -103,40 +105,42 @@ describe("paid answers that stream", function () {
     ["/upto", 10n * PER_BYTE],
     ["/exact", AMOUNT],
   ] as const) {
-    it(`charges what was delivered when the client hangs up in the middle, under ${path.slice(1)}`, async () => {
-      const hangUp = new AbortController();
-      const { length } = shop.settled;
-      const { payer, answering } = await buy(path, hangUp.signal);
-      const reader = readerOf(await answering);
-      body.send(TEN_BYTES);
-      expect(await nextText(reader)).to.equal(TEN_BYTES);
-      hangUp.abort();
-      await body.cancelled;
-      const { amount, served } = await settlement(length);
-      expect(served).to.deep.include({ bytes: 10, ending: "hung_up" });
-      expect(amount).to.equal(charge);
-      expect(await net.balanceOf(payer)).to.equal(AMOUNT - charge);
-      expect(await net.outstandingOf(payer)).to.equal(0n);
-    });
-
-    it(`charges nothing and frees the payer's money when the client hangs up before the first byte, under ${path.slice(1)}`, async () => {
-      const hangUp = new AbortController();
-      const { length } = shop.settled;
-      const { payer, answering } = await buy(path, hangUp.signal);
-      await answering;
-      hangUp.abort();
-      await body.cancelled;
-      expect(await settlement(length)).to.deep.include({ amount: 0n, transaction: "" });
-      expect(await net.outstandingOf(payer)).to.equal(0n);
-      const again = fetch(`${shop.url}${path}`, {
-        headers: { "payment-signature": await net.sign(payer, `${shop.url}${path}`) },
+    describe(`under ${path.slice(1)}`, () => {
+      it("charges what was delivered when the client hangs up in the middle", async () => {
+        const hangUp = new AbortController();
+        const { length } = shop.settled;
+        const { payer, answering } = await buy(path, hangUp.signal);
+        const reader = readerOf(await answering);
+        body.send(TEN_BYTES);
+        expect(await nextText(reader)).to.equal(TEN_BYTES);
+        hangUp.abort();
+        await body.cancelled;
+        const { amount, served } = await settlement(length);
+        expect(served).to.deep.include({ bytes: 10, ending: "hung_up" });
+        expect(amount).to.equal(charge);
+        expect(await net.balanceOf(payer)).to.equal(AMOUNT - charge);
+        expect(await net.outstandingOf(payer)).to.equal(0n);
       });
-      body = stagedBody();
-      body.send(TEN_BYTES);
-      body.end();
-      expect(await (await again).text()).to.equal(TEN_BYTES);
-      await settlement(length + 1);
-      expect(await net.balanceOf(payer)).to.equal(AMOUNT - charge);
+
+      it("charges nothing and frees the payer's money when the client hangs up before the first byte", async () => {
+        const hangUp = new AbortController();
+        const { length } = shop.settled;
+        const { payer, answering } = await buy(path, hangUp.signal);
+        await answering;
+        hangUp.abort();
+        await body.cancelled;
+        expect(await settlement(length)).to.deep.include({ amount: 0n, transaction: "" });
+        expect(await net.outstandingOf(payer)).to.equal(0n);
+        const again = fetch(`${shop.url}${path}`, {
+          headers: { "payment-signature": await net.sign(payer, `${shop.url}${path}`) },
+        });
+        body = stagedBody();
+        body.send(TEN_BYTES);
+        body.end();
+        expect(await (await again).text()).to.equal(TEN_BYTES);
+        await settlement(length + 1);
+        expect(await net.balanceOf(payer)).to.equal(AMOUNT - charge);
+      });
     });
   }
 
