@@ -11,6 +11,7 @@ import { claimNonce, endClaim, type Loss, type NonceClaim, type NonceOutcome } f
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
 import type { PaymentState } from "./paymentsMigration.ts";
+import { hasSuccessor } from "./pruneTasks.ts";
 
 /** A merchant's payment as it is claimed. */
 export interface PaymentClaim {
@@ -263,6 +264,7 @@ async function prune(trx: Trx, endedBefore: bigint): Promise<number> {
   const digests = ended.map(({ digest }) => digest);
   if (digests.length === 0) return 0;
   await trx.deleteFrom("claims").where("holder", "in", digests).execute();
-  await trx.deleteFrom("transactions").where("subject", "in", digests).where("status", "!=", "sent").execute();
+  const transactions = trx.deleteFrom("transactions").where("subject", "in", digests).where("status", "!=", "sent");
+  await transactions.where(hasSuccessor).execute();
   return digests.length;
 }
