@@ -174,6 +174,7 @@ export class InclusionWatch {
     const deep = this.#placed().filter(
       ({ isCounted, place }) => isCounted && number - place.blockNumber + 1 >= depths.reorgBlocks,
     );
+    if (deep.length === 0) return;
     await store.recordFinal(deep.map(({ transaction: { signer, nonce } }) => ({ signer, nonce })));
     for (const item of deep) this.#forget(item);
   }

@@ -125,6 +125,7 @@ export class Outbox {
       this.signers.release(signer.address);
       throw error;
     }
+    this.signers.noteNonce(stored.signer, stored.nonce);
     if (stored.hash !== signedHash) {
       this.signers.release(signer.address);
       return this.resume(stored);
@@ -158,6 +159,7 @@ export class Outbox {
 
   #takeOver(stored: WatchedTransaction): Watched {
     const item = this.#watch.add(stored);
+    this.signers.noteNonce(stored.transaction.signer, stored.transaction.nonce);
     if (!item.place) this.signers.occupy(stored.transaction.signer);
     return item;
   }

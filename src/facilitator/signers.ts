@@ -28,7 +28,7 @@ export interface Signer {
   isOwner: boolean;
   /** Whether the facilitator's entry takes calls of it. */
   authorized: boolean;
-  /** Nonces that the chain has counted, as far as is known; the store knows those that were given out. */
+  /** Nonces that are used, as far as this process knows; the store knows those that were given out and not forgotten. */
   minedNonces: number;
   /** Transactions that no block holds yet, and calls that are being signed. */
   onTheirWay: number;
@@ -103,6 +103,12 @@ export class Signers {
       this.#waiting.push({ rule, granted, refused });
       this.#serve();
     });
+  }
+
+  /** What the store forgets of old nonces is not given out again. */
+  noteNonce(address: string, nonce: number): void {
+    const signer = this.find(address);
+    if (signer) signer.minedNonces = Math.max(signer.minedNonces, nonce + 1);
   }
 
   /** One more of this signer's is on its way, room or not. */

@@ -13,6 +13,7 @@ import { endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facil
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { groupedWrites } from "./groupedWrites.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
+import { hasSuccessor } from "./pruneTasks.ts";
 
 /** A merchant's payment as it is claimed. */
 export interface PaymentClaim {
@@ -281,6 +282,7 @@ async function prune(trx: Trx, endedBefore: bigint): Promise<number> {
   const digests = ended.map(({ digest }) => digest);
   if (digests.length === 0) return 0;
   await trx.deleteFrom("claims").where("holder", "in", digests).execute();
-  await trx.deleteFrom("transactions").where("subject", "in", digests).where("status", "!=", "sent").execute();
+  const transactions = trx.deleteFrom("transactions").where("subject", "in", digests).where("status", "!=", "sent");
+  await transactions.where(hasSuccessor).execute();
   return digests.length;
 }

@@ -98,7 +98,6 @@ export function facilitatorTransactions(db: Db): FacilitatorTransactions {
       await include({ hash, ...inclusion });
     },
     recordFinal: async (places) => {
-      if (places.length === 0) return;
       const pairs = sql.join(places.map(({ signer, nonce }) => sql`(${signer}, ${nonce}::integer)`));
       await sql`update transactions set final = true where status <> 'sent' and (signer, nonce) in (${pairs})`.execute(
         db,

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
 const TASKS_AT_ONCE = 500;
@@ -25,9 +25,12 @@ export function pruneTasks(db: Kysely<FacilitatorSchema>, dueBeforeSeconds: numb
     const taskIds = ended.map(({ taskId }) => taskId);
     if (taskIds.length === 0) return 0;
     await trx.deleteFrom("verdicts").where("taskId", "in", taskIds).execute();
-    await trx.deleteFrom("transactions").where("subject", "in", taskIds).execute();
+    await trx.deleteFrom("transactions").where("subject", "in", taskIds).where(hasSuccessor).execute();
     await trx.deleteFrom("claims").where("holder", "in", taskIds).execute();
     await trx.deleteFrom("tasks").where("taskId", "in", taskIds).execute();
     return taskIds.length;
   });
 }
+
+/** The transaction with a signer's highest nonce stays, so that no nonce is ever given out twice. */
+export const hasSuccessor = sql<boolean>`nonce < (select max(nonce) from transactions t where t.signer = transactions.signer)`;

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { testSources } from "./testSources.ts";
 
-/** Waits for the settlement engine. */
-const later = [5, 10];
+/** Waits for payers in memory. */
+const later = [5];
 
 const rows = readFileSync(new URL("../../docs/twelve-failures.md", import.meta.url), "utf8")
   .split("\n")

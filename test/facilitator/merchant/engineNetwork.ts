@@ -7,6 +7,7 @@ import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorS
 import { startChainProxy } from "#test/facilitator/chainProxy.ts";
 import { merchantAt, type MerchantBody, startMerchantNetwork } from "./merchantNetwork.ts";
 
+const GWEI = 10n ** 9n;
 const PATIENCE_MS = 30_000;
 
 /** A merchants' network whose facilitator asks the chain by way of a proxy. */
@@ -52,9 +53,27 @@ export async function startEngineNetwork() {
     if (!isValid) throw new Error(`not valid: ${invalidReason}`);
     return body;
   };
+  /** A payer's transfer of its money to somebody else, for a block of a reorganisation's. */
+  const signEmptying = async (payer: Wallet, amount: bigint): Promise<string> => {
+    const nonce = await net.provider.getTransactionCount(payer.address);
+    const transfer = await net.opg.transfer.populateTransaction(net.node.address, amount);
+    const fees = { maxFeePerGas: 900n * GWEI, maxPriorityFeePerGas: GWEI, gasLimit: 100_000n, type: 2 };
+    return payer.signTransaction({ ...transfer, ...fees, nonce, chainId: net.network.chainId });
+  };
+  /** Asks until a block holds what the merchant is told. */
+  const settledAgain = async (server: ReturnType<typeof merchantAt>, body: MerchantBody, amount: bigint) => {
+    let answer = await server.settle(body, amount);
+    await until("a block holds the settlement", async () => {
+      answer = await server.settle(body, amount);
+      return answer.success && (await net.provider.getTransactionReceipt(answer.transaction)) !== null;
+    });
+    return answer;
+  };
   return {
     ...net,
     proxy,
+    signEmptying,
+    settledAgain,
     further,
     start,
     stop,

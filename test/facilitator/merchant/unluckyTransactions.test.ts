@@ -26,11 +26,11 @@ describe("the facilitator's transactions", function () {
   const settlementsOf = async (digest: string) =>
     (await facilitator.store.findPayment(digest))?.transactions.filter(({ purpose }) => purpose === "settle") ?? [];
 
-  for (const [words, further] of [
-    ["one signer", 0],
-    ["four signers", 3],
+  for (const [title, further] of [
+    ["settle a hundred distinct payments at once with one signer", 0],
+    ["settle a hundred distinct payments at once with four signers", 3],
   ] as const) {
-    it(`settle a hundred distinct payments at once with ${words}`, async () => {
+    it(title, async () => {
       const { daemon, server, store } = await net.start(`hundred_${further}`, further);
       await net.until("the entry knows all signers", async () => {
         const entry = await Promise.all(net.further.slice(0, further).map(({ address }) => net.isSigner(address)));
