@@ -1,12 +1,14 @@
 import { z } from "zod";
 import { type ErrorCode, errorStatus } from "#protocol/errors.ts";
 import { inferAnswerJson } from "#protocol/inferAnswer.ts";
+import { streamStepJson } from "#protocol/messages.ts";
 import { modelListingJson } from "#protocol/model.ts";
 import { networkJson } from "#protocol/network.ts";
 import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
 import { proxyPayloadJson } from "#protocol/proxyPayment.ts";
 import { inferRequestJson } from "#protocol/request.ts";
 import { trailJson } from "#protocol/settlement.ts";
+import { EVENT_STREAM } from "#service/sendEvents.ts";
 import { uptoRequirementsJson } from "./uptoTerms.ts";
 
 const errorCodes = Object.keys(errorStatus) as [ErrorCode, ...ErrorCode[]];
@@ -47,6 +49,7 @@ const schemas = {
   ]),
   PaymentRequired: paymentRequiredJson,
   Readiness: readinessJson,
+  StreamStep: streamStepJson,
   Trail: trailJson,
 } as const;
 
@@ -142,7 +145,8 @@ function inferOperation() {
     responses: {
       ...responses,
       "200": {
-        ...json("The checked answer", ref("InferAnswer")),
+        description: "The checked answer, or, for who accepts events, its steps as the enclave signs them and then it",
+        content: { "application/json": { schema: ref("InferAnswer") }, [EVENT_STREAM]: eventsOfInfer() },
         headers: headers("PAYMENT-RESPONSE", "Base64 JSON of x402's SettleResponse"),
       },
       "402": {
@@ -155,6 +159,17 @@ function inferOperation() {
     },
   };
 }
+
+/** Each event has JSON as its data. */
+function eventsOfInfer() {
+  const description =
+    "Events `step` with a StreamStep, at the end `answer` with an InferAnswer or `error` with an Error. A model whose " +
+    "listing says `streams` answers step by step; any other gives the last event alone. Who hangs up is charged for the " +
+    "steps handed out by then, by the meter.";
+  return { schema: { type: "string", description }, "x-events": eventSchemas };
+}
+
+const eventSchemas = { step: ref("StreamStep"), answer: ref("InferAnswer"), error: ref("Error") };
 
 function operation(operationId: string, summary: string, answer: SchemaName, codes: readonly ErrorCode[]) {
   const every: readonly ErrorCode[] = [...codes, "internal", "chain_unavailable"];

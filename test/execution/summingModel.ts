@@ -1,4 +1,5 @@
 import { SCAN_KEY } from "#execution/readScan.ts";
+import { STEPS_DIMENSION } from "#protocol/steps.ts";
 import type { NamedTensors, Tensor } from "#protocol/tensors.ts";
 import { buildGraph, node, value } from "./buildGraph.ts";
 
@@ -30,3 +31,6 @@ export function summed(steps: number): NamedTensors {
   const values = Array.from({ length: steps }, (_, step) => [2 * triangle(step) + 1, 10 * triangle(step) + 0.5]).flat();
   return { scaled: float32([steps, 2], values) };
 }
+
+/** What a whole task gives. */
+export const summingOutputs = [{ name: "scaled", dtype: "float32" as const, shape: [STEPS_DIMENSION, 2] }];

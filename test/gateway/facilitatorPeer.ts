@@ -108,6 +108,8 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
       payment.record = { ...payment.record, state: "certified", result: resultToJson(result), verdicts };
       return hash;
     },
+    /** Tasks released, oldest first. */
+    taskIds: (): string[] => [...payments.keys()],
     /** The task of a payment that was released. */
     taskOf: (taskId: string): Task => taskJson.parse(payments.get(taskId)?.record.task),
     /** A facilitator that lost its memory, or, in time, pruned it. */

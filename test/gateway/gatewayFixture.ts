@@ -20,6 +20,7 @@ import { createLogger } from "#service/logger.ts";
 import { Operations } from "#service/operations.ts";
 import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
+import { summingModel } from "#test/execution/summingModel.ts";
 import { emptyDatabase } from "#test/verifier/testDatabases.ts";
 import { doublingModel, doublingTerms } from "./doublingModel.ts";
 import { type FacilitatorPeer, startFacilitatorPeer } from "./facilitatorPeer.ts";
@@ -49,6 +50,12 @@ export async function gatewayFixture() {
   const folder = await mkdtemp(join(tmpdir(), "opg-gateway-"));
   const version = await publish(fixture, await new FolderBlobs(folder).put(doublingModel));
   for (const node of nodes) node.versions = [version.versionId];
+  /** Publishes the model that sums step by step as `sums@1`, at the same price. */
+  const publishSums = async (): Promise<string> => {
+    const sums = await publish(fixture, await new FolderBlobs(folder).put(summingModel), "sums");
+    for (const node of nodes) node.versions.push(sums.versionId);
+    return sums.versionId;
+  };
   const time = { now: await fixture.now() };
   const network = networkOf(fixture, facilitator);
   const databaseUrl = await (database ??= emptyDatabase());
@@ -65,6 +72,7 @@ export async function gatewayFixture() {
   return {
     ...first,
     startReplica,
+    publishSums,
     ...fixture,
     facilitator,
     nodes,
@@ -83,12 +91,12 @@ export async function gatewayFixture() {
 
 export type GatewayFixture = Awaited<ReturnType<typeof gatewayFixture>>;
 
-/** Publishes the doubling model as `doubling@1`. */
-async function publish({ modelRegistry, wallets }: NetworkFixture, contentDigest: string) {
+/** Publishes a model, `doubling@1` unless said otherwise. */
+async function publish({ modelRegistry, wallets }: NetworkFixture, contentDigest: string, name = "doubling") {
   const registry = modelRegistry.connect(wallets.operator);
-  const modelId = modelIdOf(wallets.operator.address, id("doubling"));
+  const modelId = modelIdOf(wallets.operator.address, id(name));
   const version: ModelVersion = { ...doublingTerms, modelId, contentDigest };
-  await registry.createModel(id("doubling"), "doubling");
+  await registry.createModel(id(name), name);
   await registry.publishVersion(version, "1");
   return { ...version, versionId: versionIdOf(version) };
 }

@@ -3,18 +3,20 @@ import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import type { InferenceEvent } from "#client/index.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { publishVersion } from "#hub/publishVersion.ts";
+import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { streamCharge } from "#protocol/meter.ts";
 import { domainIn } from "#protocol/network.ts";
 import { responseDigest } from "#protocol/result.ts";
 import type { Trail } from "#protocol/settlement.ts";
 import { stepsOf } from "#protocol/steps.ts";
 import { taskIdOf } from "#protocol/task.ts";
-import { tensorBytes, tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
+import { tensorBytes, tensorsDigest, tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
 import { awaitNodes } from "#scripts/network/readiness.ts";
 import { summed, summingInputs, summingModel } from "#test/execution/summingModel.ts";
 import { until } from "./chainControl.ts";
 import { type Journey, leastDaemons, startJourney } from "./journeyNetwork.ts";
 import { askOffer, type Offered, signedHeader } from "./rawPayment.ts";
+import { stockClient, stockHeader } from "./stockClient.ts";
 
 const STEPS = 8;
 const STEP_SECONDS = 0.4;
@@ -131,13 +133,27 @@ describe("a task that is streamed", function () {
     expect(latest?.timestamp).to.be.below(offered.task.deadline);
   });
 
-  it("counts a stream that was left at its ceiling, until the trail says what it cost", async () => {
-    let given: InferenceEvent | undefined;
-    for await (const event of journey.client.inferStream({ model, inputs })) {
-      given = event;
-      break;
-    }
-    expect(given?.type === "step" && given.steps).to.equal(1);
-    expect(given && stepsOf(given.outputs)).to.equal(1);
+  it("costs nothing either where nothing was locked before, and leaves no exposure", async () => {
+    const before = await balance();
+    const { network } = journey.local;
+    const url = `${network.gateway}/v1/infer`;
+    const body = JSON.stringify({ model, inputs: tensorsToJson(inputs) });
+    const headers = { "content-type": "application/json" };
+    const header = await stockHeader(stockClient(network, journey.payer), url, { method: "POST", headers, body });
+    const paid = { ...headers, "payment-signature": header };
+    const hangingUp = AbortSignal.timeout(STEP_SECONDS * 500);
+    const accepting = { ...paid, accept: "text/event-stream" };
+    await fetch(url, { method: "POST", headers: accepting, body, signal: hangingUp }).catch(() => undefined);
+    const answer = inferAnswerJson.parse(await (await fetch(url, { method: "POST", headers: paid, body })).json());
+    expect(stepsOf(tensorsFromJson(answer.outputs))).to.equal(0);
+    const trail = await journey.ended(answer.taskId);
+    expect(trail.state).to.equal("settled");
+    expect(trail.charge).to.equal("0");
+    expect(trail.transactions.map(({ purpose }) => purpose)).to.deep.equal(["capture"]);
+    expect(await balance()).to.equal(before);
+    await until(async () => {
+      const metrics = await (await fetch(`${network.facilitators[0]?.url}/metrics`)).text();
+      return !/^opg_exposure_outstanding_atomic\{.*\} [1-9]/m.test(metrics);
+    });
   });
 });

@@ -1,6 +1,10 @@
 import { expect } from "chai";
 import { id, ZeroAddress } from "ethers";
+import type { Insertable } from "kysely";
+import { taskToJson } from "#protocol/task.ts";
 import { createLogger } from "#service/logger.ts";
+import { openDatabase } from "#store/openDatabase.ts";
+import { verifierMigrations, type VerifierSchema } from "#store/verifierSchema.ts";
 import {
   openVerifierStore,
   type StoredCommitment,
@@ -68,6 +72,25 @@ describe("VerifierStore", () => {
     expect(await store.commitment(id("nothing"))).to.equal(undefined);
     expect(await store.verdict(id("nothing"))).to.equal(undefined);
     expect(await store.signedCounts(7n)).to.equal(undefined);
+  });
+
+  it("keeps the one answer of each commitment that was made before there were streams", async () => {
+    const early = await emptyDatabase();
+    const first = Object.fromEntries(Object.entries(verifierMigrations).slice(0, 1));
+    const { db, close } = await openDatabase<VerifierSchema>(early, first, silent);
+    const { task, salt, signature } = commitment;
+    const row = { taskId: commitment.taskId, task: JSON.stringify(taskToJson(task)), salt, signature, charge: 12n };
+    const rest = { facilitator: ZeroAddress, releasedAt: 1n, committedAt: 2n, commitment: id("commitment") };
+    const response = id("one");
+    await db
+      .insertInto("commitments")
+      .values({ ...row, ...rest, response } as unknown as Insertable<VerifierSchema["commitments"]>)
+      .execute();
+    await close();
+    const upgraded = await openVerifierStore(early, silent);
+    const kept = await upgraded.commitment(commitment.taskId);
+    expect(kept?.answers).to.deep.equal([{ response, charge: 12n }]);
+    await upgraded.close();
   });
 
   it("lets the first of several records of a task stand, and says so to the others", async () => {

@@ -37,7 +37,7 @@ export async function settleOnChain(
   if (amount === 0n) return { answer: paid("", amount), isKept: true };
   let current = stored;
   for (let sendings = 1; sendings <= MAX_SENDINGS; sendings++) {
-    const knownGas = sendings === 1 ? knownGasFor(dependencies, current, gas) : undefined;
+    const knownGas = sendings === 1 ? await knownGasFor(dependencies, current, amount, gas) : undefined;
     const tried = await trySettling(dependencies, current, amount, knownGas);
     if (tried.hash !== undefined) {
       if (tried.gasUsed !== null) gas.learn(current, tried.gasUsed);
@@ -51,18 +51,22 @@ export async function settleOnChain(
 }
 
 /**
- * What was read so many blocks ago is as good as an estimate, which says nothing of the blocks until the one that holds it.
+ * Gas for a settlement of which it is known that it goes through: at the newest block its payer has the money and the
+ * allowance, the nonce is free, and others of the same token went the same way. An estimate would say no more. Should it run
+ * out of gas all the same, it is sent again with a look at it.
  */
-const FRESH_BLOCKS = 2;
-
-/**
- * Gas for a settlement of which it is known that it goes through: its payer's funds, allowance and nonce were read just now,
- * when it was claimed, and others of the same token went the same way. Should it run out of gas all the same, it is sent
- * again with a look at it.
- */
-function knownGasFor({ head }: Dependencies, stored: StoredPayment, gas: SettlementGas): bigint | undefined {
-  const isFresh = stored.claimedBlock + FRESH_BLOCKS >= head.newest.number && stored.permit === null && !stored.reorged;
-  return isFresh ? gas.limitFor(stored) : undefined;
+async function knownGasFor(
+  { payers }: Dependencies,
+  { payload, permit, reorged, ...stored }: StoredPayment,
+  amount: bigint,
+  gas: SettlementGas,
+): Promise<bigint | undefined> {
+  const limit = gas.limitFor({ ...stored, payload });
+  if (limit === undefined || permit !== null || reorged) return undefined;
+  const { from: payer, permitted, nonce } = payload.permit2Authorization;
+  const state = await payers.stateOf({ token: permitted.token, payer }, nonce);
+  const isPayable = state.balance >= amount && state.allowance >= amount;
+  return isPayable && !state.nonceUsed && !state.payerHasCode ? limit : undefined;
 }
 
 /** How one sending went: paid by `hash`, refused in these words, or without a block that says so. */
