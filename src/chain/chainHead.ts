@@ -89,17 +89,18 @@ export class ChainHead {
 
   /** The blocks from the first one that is new up to `newest`. */
   async #pathTo(newest: HeadBlock): Promise<{ path: HeadBlock[]; isGap: boolean }> {
-    const last = this.#blocks.at(-1);
+    const [oldest, last] = [this.#blocks[0], this.#blocks.at(-1)];
     const path = [newest];
-    if (!last) return { path, isGap: false };
-    let parent = newest.parentHash;
-    while (!this.holds(parent)) {
-      if (path.length >= REMEMBERED_BLOCKS || newest.number - last.number > REMEMBERED_BLOCKS) {
+    if (!oldest || !last) return { path, isGap: false };
+    let first = newest;
+    while (!this.holds(first.parentHash)) {
+      // Replaced from before what is remembered, or too many were missed.
+      const isBefore = first.number <= oldest.number;
+      if (isBefore || path.length >= REMEMBERED_BLOCKS || newest.number - last.number > REMEMBERED_BLOCKS) {
         return { path: [newest], isGap: true };
       }
-      const block = await this.#read(parent);
-      path.unshift(block);
-      parent = block.parentHash;
+      first = await this.#read(first.parentHash);
+      path.unshift(first);
     }
     return { path, isGap: false };
   }

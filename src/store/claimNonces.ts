@@ -1,8 +1,8 @@
-import { sql, type Transaction } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { Exposure, NonceClaim, NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
-type Trx = Transaction<FacilitatorSchema>;
+type Db = Kysely<FacilitatorSchema>;
 type Holder = { holder: string; identifier: string | null };
 
 /** What decides about claims of some payers, as it stands inside the transaction. */
@@ -14,26 +14,28 @@ interface Books {
 }
 
 /**
- * Takes nonces inside the transaction that writes what they are taken for; the claims are decided one after the other, in
- * their order. Until that transaction ends, no other claim of the same payers is decided, so what is owed is never counted
- * too low. The number of queries does not depend on the number of claims.
+ * Decides on claims, one after the other in their order, inside the transaction that writes what nonces are taken for. Until
+ * that transaction ends, no other claim of the same payers is decided, so what is owed is never counted too low. The number
+ * of queries does not depend on the number of claims, and none waits for the one before.
+ *
+ * @param trx - on which a transaction has begun, or `begin` was sent
  */
-export async function claimNonces(trx: Trx, claims: readonly NonceClaim[]): Promise<NonceOutcome[]> {
+export async function decideClaims(trx: Db, claims: readonly NonceClaim[]): Promise<NonceOutcome[]> {
   const payers = [...new Set(claims.map(({ payer }) => payer))];
   // In one order for all, so that two groups never wait for each other.
-  await sql`select pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0))
+  const locked = sql`select pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0))
     from (select unnest(${payers}::text[]) as payer order by 1) as ordered`.execute(trx);
-  const books = await readBooks(trx, claims, payers);
-  const outcomes = claims.map((claim) => decide(books, claim));
-  const taken = claims.filter((_, index) => outcomes[index]?.outcome === "claimed");
-  if (taken.length > 0) {
-    await trx.insertInto("claims").values(taken.map(rowOf)).execute();
-  }
-  return outcomes;
+  const [, books] = await Promise.all([locked, readBooks(trx, claims, payers)]);
+  return claims.map((claim) => decide(books, claim));
 }
 
-function rowOf({ payer, nonce, token, holder, amount, exposed, sponsored, identifier }: NonceClaim) {
-  return { payer, nonce, token, holder, amount, exposed, sponsored, identifier };
+/** Writes claims that were decided on, in the same transaction. */
+export async function insertClaims(trx: Db, claims: readonly NonceClaim[]): Promise<void> {
+  const column = <Name extends keyof NonceClaim>(name: Name) => claims.map((claim) => claim[name]);
+  await sql`insert into claims (payer, nonce, token, holder, amount, exposed, sponsored, identifier)
+    select * from unnest(${column("payer")}::text[], ${column("nonce").map(String)}::numeric[], ${column("token")}::text[],
+      ${column("holder")}::text[], ${column("amount").map(String)}::numeric[], ${column("exposed")}::boolean[],
+      ${column("sponsored")}::boolean[], ${column("identifier")}::text[])`.execute(trx);
 }
 
 function decide(books: Books, claim: NonceClaim): NonceOutcome {
@@ -57,57 +59,59 @@ function decide(books: Books, claim: NonceClaim): NonceOutcome {
   return { outcome: "claimed" };
 }
 
-async function readBooks(trx: Trx, claims: readonly NonceClaim[], payers: readonly string[]): Promise<Books> {
-  const nonces = claims.map(({ nonce }) => nonce.toString());
-  const identifiers = claims.flatMap(({ identifier }) => identifier ?? []);
-  const held = await trx
-    .selectFrom("claims")
-    .select(["payer", "nonce", "holder", "identifier"])
-    .where("payer", "in", payers)
-    .where((where) =>
-      where.or([
-        where("nonce", "=", sql<bigint>`any(${nonces}::numeric[])`),
-        where("identifier", "=", sql<string>`any(${identifiers}::text[])`),
-      ]),
-    )
-    .execute();
-  const sponsored = claims.some((claim) => claim.sponsored)
-    ? await trx
-        .selectFrom("claims")
-        .select(["payer", "token"])
-        .where("payer", "in", payers)
-        .where("sponsored", "=", true)
-        .execute()
-    : [];
+async function readBooks(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]): Promise<Books> {
+  const [held, sponsored, exposure] = await Promise.all([
+    readHeld(trx, claims, payers),
+    claims.some((claim) => claim.sponsored) ? readSponsoring(trx, payers) : [],
+    readExposure(trx, payers),
+  ]);
+  const holders = held.map(({ payer, nonce, ...holder }) => ({ payer, nonce, holder }));
   return {
-    byNonce: new Map(held.map(({ payer, nonce, holder, identifier }) => [`${payer} ${nonce}`, { holder, identifier }])),
-    byIdentifier: new Map(
-      held.map(({ payer, holder, identifier }) => [`${payer} ${identifier}`, { holder, identifier }]),
-    ),
+    byNonce: new Map(holders.map(({ payer, nonce, holder }) => [`${payer} ${nonce}`, holder])),
+    byIdentifier: new Map(holders.map(({ payer, holder }) => [`${payer} ${holder.identifier}`, holder])),
     sponsoring: new Set(sponsored.map(({ payer, token }) => `${payer} ${token}`)),
-    exposure: await readExposure(trx, payers),
+    exposure,
   };
 }
 
-async function readExposure(trx: Trx, payers: readonly string[]): Promise<Map<string, Exposure>> {
-  const owed = await trx
+function readHeld(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]) {
+  const nonces = claims.map(({ nonce }) => nonce.toString());
+  const identifiers = claims.flatMap(({ identifier }) => identifier ?? []);
+  return trx
     .selectFrom("claims")
-    .select(["payer", "token", sql<bigint>`sum(amount)`.as("amount")])
-    .where("payer", "in", payers)
-    .where("exposed", "=", true)
-    .groupBy(["payer", "token"])
+    .select(["payer", "nonce", "holder", "identifier"])
+    .where("payer", "=", anyOf(payers))
+    .where((where) =>
+      where.or([
+        where("nonce", "=", sql<bigint>`any(${nonces}::numeric[])`),
+        where("identifier", "=", anyOf(identifiers)),
+      ]),
+    )
     .execute();
-  const lost = await trx
-    .selectFrom("losses")
-    .select(["payer", "token", sql<bigint>`sum(amount)`.as("amount")])
-    .where("payer", "in", payers)
-    .groupBy(["payer", "token"])
-    .execute();
+}
+
+function readSponsoring(trx: Db, payers: readonly string[]) {
+  const sponsored = trx.selectFrom("claims").select(["payer", "token"]).where("payer", "=", anyOf(payers));
+  return sponsored.where("sponsored", "=", true).execute();
+}
+
+async function readExposure(trx: Db, payers: readonly string[]): Promise<Map<string, Exposure>> {
+  const columns = ["payer", "token", sql<bigint>`sum(amount)`.as("amount")] as const;
+  const owed = trx.selectFrom("claims").select(columns).where("payer", "=", anyOf(payers)).where("exposed", "=", true);
+  const lost = trx.selectFrom("losses").select(columns).where("payer", "=", anyOf(payers));
+  const [owing, losing] = await Promise.all([
+    owed.groupBy(["payer", "token"]).execute(),
+    lost.groupBy(["payer", "token"]).execute(),
+  ]);
   const exposure = new Map<string, Exposure>();
-  for (const { payer, token, amount } of owed) exposure.set(`${payer} ${token}`, { outstanding: amount, lost: 0n });
-  for (const { payer, token, amount } of lost) {
+  for (const { payer, token, amount } of owing) exposure.set(`${payer} ${token}`, { outstanding: amount, lost: 0n });
+  for (const { payer, token, amount } of losing) {
     const outstanding = exposure.get(`${payer} ${token}`)?.outstanding ?? 0n;
     exposure.set(`${payer} ${token}`, { outstanding, lost: amount });
   }
   return exposure;
+}
+
+function anyOf(texts: readonly string[]) {
+  return sql<string>`any(${texts}::text[])`;
 }

@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from "kysely";
-import { claimNonces } from "./claimNonces.ts";
+import { decideClaims, insertClaims } from "./claimNonces.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
 /** A payer's Permit2 nonce as a task or a merchant's payment takes it. */
@@ -60,9 +60,10 @@ export interface Loss {
 type Db = Kysely<FacilitatorSchema>;
 type Trx = Transaction<FacilitatorSchema>;
 
-/** Takes one payer's nonce, see {@link claimNonces}. */
+/** Takes one payer's nonce inside the transaction that writes what it is taken for, see {@link decideClaims}. */
 export async function claimNonce(trx: Trx, claim: NonceClaim): Promise<NonceOutcome> {
-  const [outcome] = await claimNonces(trx, [claim]);
+  const [outcome] = await decideClaims(trx, [claim]);
+  if (outcome?.outcome === "claimed") await insertClaims(trx, [claim]);
   return outcome as NonceOutcome;
 }
 

@@ -1,14 +1,9 @@
 import { type Kysely, sql, type Transaction, type Updateable } from "kysely";
 import { OpgError } from "#protocol/errors.ts";
-import {
-  type AllowancePermit,
-  allowancePermitIn,
-  allowancePermitToJson,
-  GAS_SPONSORING,
-} from "#protocol/gasSponsoring.ts";
-import { type ProxyPayload, proxyPayloadJson, proxyPayloadToJson, type ProxyScheme } from "#protocol/proxyPayment.ts";
+import { type AllowancePermit, allowancePermitIn, GAS_SPONSORING } from "#protocol/gasSponsoring.ts";
+import { type ProxyPayload, proxyPayloadJson, type ProxyScheme } from "#protocol/proxyPayment.ts";
 import type { PaymentState } from "#protocol/settlementStatus.ts";
-import { claimNonces } from "./claimNonces.ts";
+import { claimPayments, type ClaimRequest } from "./claimPayments.ts";
 import { endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { groupedWrites } from "./groupedWrites.ts";
@@ -118,9 +113,7 @@ export const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentS
 };
 
 export function facilitatorPayments(db: Db): FacilitatorPayments {
-  const claimOne = groupedWrites((requests: readonly PaymentRequest[]) =>
-    db.transaction().execute((trx) => claimPayments(trx, requests)),
-  );
+  const claimOne = groupedWrites((requests: readonly ClaimRequest[]) => claimPayments(db, requests));
   return {
     claimPayment: (claim, terms) => claimOne({ claim, terms }),
     recordRepetition: async (digest, afterSeconds) => {
@@ -149,46 +142,6 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
       return (await query.execute()).map(({ digest }) => digest);
     },
     prunePayments: (endedBeforeSeconds) => db.transaction().execute((trx) => prune(trx, BigInt(endedBeforeSeconds))),
-  };
-}
-
-type PaymentRequest = { claim: PaymentClaim; terms: PaymentClaimTerms };
-
-async function claimPayments(trx: Trx, requests: readonly PaymentRequest[]): Promise<NonceOutcome[]> {
-  const outcomes = await claimNonces(
-    trx,
-    requests.map(({ claim, terms }) => ({ ...owedUnder(claim), ...terms })),
-  );
-  const taken = requests.filter((_, index) => outcomes[index]?.outcome === "claimed");
-  if (taken.length === 0) return outcomes;
-  // Their nonces were free, so what there may be are lapsed ones.
-  await trx
-    .insertInto("payments")
-    .values(taken.map(({ claim }) => rowOf(claim)))
-    .onConflict((conflict) =>
-      conflict.column("digest").doUpdateSet((row) => ({
-        ...{ state: row.ref("excluded.state"), payload: row.ref("excluded.payload"), amount: null, answer: null },
-        ...{ merchant: row.ref("excluded.merchant"), resource: row.ref("excluded.resource"), endedAt: null },
-        ...{ deadline: row.ref("excluded.deadline"), permit: row.ref("excluded.permit"), repeated: false },
-        ...{ claimedBlock: row.ref("excluded.claimedBlock"), claimedAt: sql`now()` },
-      })),
-    )
-    .execute();
-  return outcomes;
-}
-
-function owedUnder({ digest, payload, permit }: PaymentClaim) {
-  const { from: payer, nonce, permitted } = payload.permit2Authorization;
-  const { token, amount } = permitted;
-  return { payer, nonce, token, amount, holder: digest, exposed: true, sponsored: permit !== null };
-}
-
-function rowOf({ digest, scheme, payload, merchant, resource, lapsesAt, permit, claimedBlock }: PaymentClaim) {
-  return {
-    ...{ digest, scheme, merchant, resource, claimedBlock, deadline: lapsesAt },
-    ...{ state: "claimed" as const, amount: null, answer: null, endedAt: null },
-    payload: JSON.stringify(proxyPayloadToJson(payload)),
-    permit: permit && JSON.stringify(allowancePermitToJson(permit)),
   };
 }
 

@@ -1,9 +1,12 @@
+import { DatabaseError } from "pg";
+
 /** More than a database takes well in one transaction. */
 const MAX_GROUP = 256;
 
 /**
  * Writes in groups: what comes while a write is on its way waits and goes together with the next one. One commit then
- * serves many, and nobody waits longer than for the write before. Where a group fails, each of it is tried alone.
+ * serves many, and nobody waits longer than for the write before. Where the database does not take a value of one of
+ * them, nothing of the group is written, and each is tried alone.
  *
  * @param write - one transaction for all inputs; outcomes in their order
  */
@@ -21,9 +24,8 @@ export function groupedWrites<Input, Outcome>(
         const outcomes = await write(group.map(({ input }) => input));
         group.forEach(({ outcome }, index) => outcome.resolve(outcomes[index] as Outcome));
       } catch (error) {
-        const [only] = group;
-        if (only && group.length === 1) only.outcome.reject(error);
-        else await Promise.all(group.map(alone));
+        if (group.length > 1 && isOfOneValue(error)) await Promise.all(group.map(alone));
+        else for (const { outcome } of group) outcome.reject(error);
       }
     }
     isWriting = false;
@@ -39,4 +41,9 @@ export function groupedWrites<Input, Outcome>(
     if (!isWriting) void writeAll();
     return outcome.promise;
   };
+}
+
+/** PostgreSQL's classes of data exceptions and of violated constraints. After any other error nobody knows what was written. */
+function isOfOneValue(error: unknown): boolean {
+  return error instanceof DatabaseError && /^2[23]/.test(error.code ?? "");
 }

@@ -37,6 +37,8 @@ export async function openDatabase<Schema>(
     connectionString: url,
     connectionTimeoutMillis: CONNECTION_TIMEOUT_SECONDS * 1000,
     types: { getTypeParser: parserOf },
+    // Queries of one transaction that do not need each other's answers go out together.
+    pipeline: true,
   });
   // A connection that the server ends while nobody uses it is replaced at the next query.
   pool.on("error", (error) => {

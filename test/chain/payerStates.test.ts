@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { ZeroAddress } from "ethers";
+import { type Block, type BlockTag, ZeroAddress } from "ethers";
 import { network } from "hardhat";
 import { readPaymentFacts } from "#chain/chainFacts.ts";
 import { ChainHead } from "#chain/chainHead.ts";
@@ -18,6 +18,8 @@ describe("PayerStates", () => {
   let states: PayerStates;
   let now: number;
   let reads: number;
+  /** Answers in place of the chain when it is asked for its newest block. */
+  let blocks: (() => Promise<Block | null>) | undefined;
 
   beforeEach(async () => {
     fixture = await loadFixture(networkFixture);
@@ -25,9 +27,16 @@ describe("PayerStates", () => {
     const reader = new PayerReaderAdapter(addresses.payerReader, provider);
     now = (await provider.getBlock("latest"))?.timestamp ?? 0;
     reads = 0;
+    blocks = undefined;
+    const lagging = new Proxy(provider, {
+      get: (target, name) => {
+        if (name !== "getBlock") return Reflect.get(target, name) as unknown;
+        return (tag: BlockTag) => (tag === "latest" && blocks ? blocks() : target.getBlock(tag));
+      },
+    });
     states = new PayerStates({
       provider,
-      head: new ChainHead(provider),
+      head: new ChainHead(lagging),
       reader: {
         read: (...question) => {
           reads++;
@@ -107,6 +116,24 @@ describe("PayerStates", () => {
     await mine(1, { interval: 2 * MAX_BLOCK_AGE_SECONDS });
     await states.advance();
     await states.factsOf(question);
+  });
+
+  it("goes by no older block of an endpoint that lags, and by the new one where a block was replaced", async () => {
+    const { provider, wallets } = fixture;
+    const question = questionOf(wallets.payer.address);
+    const snapshot: unknown = await provider.send("evm_snapshot", []);
+    const task = await fixture.openTask();
+    const before = await states.factsOf({ ...question, nonce: task.nonce });
+    expect(before.nonceUsed).to.equal(true);
+    blocks = async () => provider.getBlock(before.block.number - 1);
+    expect(await states.advance()).to.deep.equal(before.block);
+    blocks = undefined;
+    await provider.send("evm_revert", [snapshot]);
+    await mine(1);
+    const replaced = await states.advance();
+    expect([replaced.number, replaced.hash === before.block.hash]).to.deep.equal([before.block.number, false]);
+    const after = await states.factsOf({ ...question, nonce: task.nonce });
+    expect([after.nonceUsed, after.balance]).to.deep.equal([false, before.balance + task.maxAmount]);
   });
 
   it("follows nobody for ever who is not asked about", async () => {
