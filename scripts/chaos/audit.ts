@@ -4,6 +4,8 @@ import { readBooks, readMovements } from "./books.ts";
 import { type Finding, hasEnded, judgePayment } from "./judgePayment.ts";
 import type { MerchantPayment } from "./merchantPayment.ts";
 import type { ChaosProcesses } from "./processes.ts";
+import { compareTasks } from "./taskBooks.ts";
+import type { TaskPurchase } from "./taskPurchase.ts";
 
 /** Everything has to have its end so long after the merchants have their answers. */
 const ENDING_SECONDS = 75;
@@ -11,23 +13,25 @@ const POLL_MS = 400;
 /** Longer than any reorg of a trial takes back. */
 const BURIED_MS = 2_000;
 
+/** What a trial set going. */
+export interface Work {
+  payments: readonly MerchantPayment[];
+  purchases: readonly TaskPurchase[];
+  /** Before the first of it. */
+  fromBlock: number;
+}
+
 /**
  * Compares the books with the chain until nothing differs, and has not for as long as a reorg could change it.
  *
- * @param fromBlock - before the first payment
  * @returns what still differs when all the time is over
  */
-export async function audit(
-  processes: ChaosProcesses,
-  chain: Provider,
-  payments: readonly MerchantPayment[],
-  fromBlock: number,
-): Promise<Finding[]> {
+export async function audit(processes: ChaosProcesses, chain: Provider, work: Work): Promise<Finding[]> {
   const lastTry = Date.now() + ENDING_SECONDS * 1000;
   let soundSince: number | undefined;
   for (;;) {
     const isLast = Date.now() > lastTry;
-    const findings = await compare(processes, chain, payments, fromBlock, isLast);
+    const findings = await compare(processes, chain, work, isLast);
     const now = Date.now();
     soundSince = findings?.length === 0 ? (soundSince ?? now) : undefined;
     if (soundSince !== undefined && now - soundSince >= BURIED_MS) return [];
@@ -40,17 +44,17 @@ export async function audit(
 async function compare(
   { books, network }: ChaosProcesses,
   chain: Provider,
-  payments: readonly MerchantPayment[],
-  fromBlock: number,
+  { payments, purchases, fromBlock }: Work,
   isLast: boolean,
 ): Promise<Finding[] | undefined> {
   const written = await readBooks(books, payments);
   if (!isLast && ![...written.values()].every(hasEnded)) return undefined;
   const moved = await readMovements(network, chain, payments, fromBlock);
-  return payments.flatMap((payment, index) => {
+  const judged = payments.flatMap((payment, index) => {
     const { digest } = payment;
     const book = written.get(digest) ?? { isExposed: false, onTheirWay: 0 };
     const found = judgePayment(payment, book, moved.get(digest) ?? []);
     return found.map(({ kind, words }) => ({ kind, words: `payment ${index + 1} (${digest}): ${words}` }));
   });
+  return [...judged, ...(await compareTasks(books, chain, network, purchases, fromBlock))];
 }

@@ -1,6 +1,7 @@
 import { OpgError } from "#protocol/errors.ts";
+import type { Finding } from "./judgePayment.ts";
 import { type ChaosOptions, readChaosOptions } from "./chaosOptions.ts";
-import { reportText } from "./reportText.ts";
+import { networkText, trialText } from "./reportText.ts";
 import { runTrials, type TrialReport } from "./runTrials.ts";
 
 const startedAt = Date.now();
@@ -13,19 +14,30 @@ function progress(line: string): void {
 
 /** Runs the trials and prints what they found. @returns whether that was nothing */
 async function run({ trials, seed, json }: ChaosOptions): Promise<boolean> {
+  const endings = new Map<string, number>();
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   const counts = { trials: 0, lost: 0, doubled: 0, unresolved: 0, seed };
-  const report = (ended: TrialReport): void => {
+  const people = json ? process.stderr : process.stdout;
+  const count = (findings: readonly Finding[]): void => {
+    for (const { kind } of findings) counts[kind] += 1;
+  };
+  const trial = (ended: TrialReport): void => {
     counts.trials += 1;
-    for (const { kind } of ended.findings) counts[kind] += 1;
+    count(ended.findings);
+    for (const ending of ended.endings) endings.set(ending, (endings.get(ending) ?? 0) + 1);
     const isSound = ended.findings.length === 0;
-    if (!isSound) (json ? process.stderr : process.stdout).write(`${reportText(ended)}\n`);
+    if (!isSound) people.write(`${trialText(ended)}\n`);
     progress(`trial ${ended.plan.seed} ${isSound ? "is sound" : "FAILED"} (${counts.trials} of ${trials})`);
   };
+  const network = (findings: readonly Finding[], logs: string): void => {
+    count(findings);
+    if (findings.length > 0) people.write(`${networkText(findings, logs)}\n`);
+  };
   const seeds = Array.from({ length: trials }, (_, index) => seed + index);
-  await runTrials(seeds, report, interrupted.signal);
+  await runTrials(seeds, { trial, network }, interrupted.signal);
   if (interrupted.signal.aborted) progress("interrupted");
+  people.write(`${[...endings].map(([ending, times]) => `${times} ${ending}`).join(", ")}\n`);
   const { lost, doubled, unresolved } = counts;
   if (json) process.stdout.write(`${JSON.stringify(counts)}\n`);
   else {

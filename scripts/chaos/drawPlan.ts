@@ -25,15 +25,26 @@ export interface PaymentPlan {
   validSeconds: number;
 }
 
+/** A request to the network's own nodes, and how it is paid. */
+export interface TaskPlan {
+  scheme: "task" | "upto";
+  startMs: number;
+}
+
 /** Everything that is random about a trial, except how the machine divides its time. */
 export interface TrialPlan {
   seed: number;
   payments: readonly PaymentPlan[];
+  /** Only in some trials: they take longer, and every daemon is in them. */
+  tasks: readonly TaskPlan[];
   faults: readonly FaultPlan[];
 }
 
 export const PAYERS = 3;
 export const MERCHANTS = 2;
+export const MOST_TASKS = 2;
+/** One trial in so many has tasks in it. */
+const TASKS_EVERY = 10;
 
 /** One in so many payments is never settled: it has to lapse. */
 const NEVER_SETTLED = 1;
@@ -65,15 +76,28 @@ const payment: Arbitrary<PaymentPlan> = fc
 
 const workload = fc.array(payment, { minLength: 2, maxLength: 6, size: "max" });
 
+const tasks: Arbitrary<TaskPlan[]> = fc.array(
+  fc.record({ scheme: fc.constantFrom("task", "upto"), startMs: fc.nat(500) }),
+  { minLength: 1, maxLength: MOST_TASKS, size: "max" },
+);
+
 /** Draws a trial; the same seed draws the same one. */
 export function drawPlan(seed: number): TrialPlan {
   const faults = fc.array(faultArbitrary, { minLength: 1, maxLength: 2, size: "max" });
-  const drawn = fc.noBias(fc.record({ payments: workload, faults }));
+  const drawn = fc.noBias(fc.record({ payments: workload, tasks, faults }));
   // Seeds are counted up; the generator wants them far apart.
   const [plan] = fc.sample(drawn, { seed: Number.parseInt(id(`chaos ${seed}`).slice(2, 10), 16) | 0, numRuns: 1 });
   if (!plan) throw new Error("fast-check draws one sample when it is asked for one");
-  return { seed, ...plan, payments: plan.faults.some(isRace) ? plan.payments.map(asRace) : plan.payments };
+  return {
+    seed,
+    ...plan,
+    tasks: hasTasks(seed) ? plan.tasks : [],
+    payments: plan.faults.some(isRace) ? plan.payments.map(asRace) : plan.payments,
+  };
 }
+
+/** Whether there are tasks in a trial, so that a network for it needs nodes and verifiers. */
+export const hasTasks = (seed: number): boolean => seed % TASKS_EVERY === 0;
 
 const isRace = ({ kind }: FaultPlan): boolean => kind === "race";
 

@@ -47,6 +47,8 @@ export async function faultyChain(chainUrl: string): Promise<FaultyChain> {
       );
     });
   });
+  // Only faults that were drawn may cut a connection.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const address = server.address();
   const endpoint: FaultyChain = {

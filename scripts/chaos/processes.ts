@@ -18,6 +18,9 @@ import { Supervisor } from "./supervisor.ts";
 
 const BLOCK_SECONDS = 0.25;
 const ENDPOINTS = 3;
+/** What nobody answers is refunded soon. */
+const parameters = { settleWindowSeconds: 5 };
+const TASK_SECONDS = 20;
 
 /** Processes on one machine whose ways to each other can be broken. */
 export interface ChaosProcesses {
@@ -75,11 +78,12 @@ async function bringUp(places: StatePlaces, endings: Ending[]) {
   const endpoints = await Promise.all(Array.from({ length: endpointCount() }, () => faultyChain(chain.url)));
   endings.push(() => endpoints.forEach((endpoint) => endpoint.close()));
 
-  const deployment = await deployLocally(chain.url, places.folder, {});
+  const deployment = await deployLocally(chain.url, places.folder, parameters);
   const network = describeNetwork({ name: "chaos", rpcUrl: chain.url, host, ports, ...deployment });
   await writeFile(places.network, JSON.stringify(network));
   const setting: DaemonSetting = {
     ...{ host, ports, places, network: places.network, localKeys: true },
+    env: { gateway: { OPG_TASK_SECONDS: String(TASK_SECONDS) } },
     databaseUrl: async (name) => (await server.urlFor(name)).replace(`:${ports.database}/`, `:${database.port}/`),
   };
   const books = new Pool({ connectionString: await server.urlFor("facilitator"), application_name: "chaos", max: 2 });

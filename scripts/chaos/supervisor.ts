@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DaemonName } from "#scripts/network/daemons.ts";
 import { type DaemonProcess, type ProcessOptions, startProcess } from "#scripts/network/startProcess.ts";
 import { within } from "./within.ts";
 
 const START_SECONDS = 60;
+const RETRY_MS = 300;
 
 /** Starts daemons, starts those again that end by themselves, and kills them where it is told to. */
 export class Supervisor {
@@ -31,7 +33,7 @@ export class Supervisor {
     const options = await this.#optionsOf(name);
     const url = this.urlOf(name);
     const env = url === "" ? options.env : { ...options.env, OPG_PORT: new URL(url).port };
-    const daemon = await within(START_SECONDS, `${name} to listen`, startProcess({ ...options, env }));
+    const daemon = await within(START_SECONDS, `${name} to listen`, this.#started({ ...options, env }));
     this.#daemons.set(name, daemon);
     this.#wanted.add(daemon);
     void daemon.ended.then((how) => this.#startAgain(name, daemon, how));
@@ -63,6 +65,19 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#wanted.clear();
     await Promise.all([...this.#daemons.values()].map((daemon) => daemon.kill()));
+  }
+
+  /** Who cannot start for a fault that has struck elsewhere is started again, as by a supervisor. */
+  async #started(options: ProcessOptions): Promise<DaemonProcess> {
+    const lastTry = Date.now() + START_SECONDS * 1000;
+    for (;;) {
+      try {
+        return await startProcess(options);
+      } catch (error) {
+        if (Date.now() > lastTry) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
   }
 
   async #startAgain(name: DaemonName, daemon: DaemonProcess, how: string): Promise<void> {
