@@ -31,7 +31,11 @@ export async function audit(processes: ChaosProcesses, chain: Provider, work: Wo
   let soundSince: number | undefined;
   for (;;) {
     const isLast = Date.now() > lastTry;
-    const findings = await compare(processes, chain, work, isLast);
+    const findings = await compare(processes, chain, work, isLast).catch((error: unknown) => {
+      // In the middle of a reorg the chain does not know its own newest block.
+      if (isLast) throw error;
+      return undefined;
+    });
     const now = Date.now();
     soundSince = findings?.length === 0 ? (soundSince ?? now) : undefined;
     if (soundSince !== undefined && now - soundSince >= BURIED_MS) return [];

@@ -10,7 +10,7 @@ const RETRY_MS = 300;
 export class Supervisor {
   readonly #optionsOf: (name: DaemonName) => Promise<ProcessOptions>;
   readonly #daemons = new Map<DaemonName, DaemonProcess>();
-  readonly #turns = new Map<DaemonName, Promise<void>>();
+  readonly #turns = new Map<DaemonName | "chain", Promise<void>>();
   readonly #wanted = new Set<DaemonProcess>();
   #mishaps: string[] = [];
 
@@ -45,8 +45,8 @@ export class Supervisor {
     await daemon?.kill();
   }
 
-  /** One after the other for the same daemon. */
-  exclusively(name: DaemonName, work: () => Promise<void>): Promise<void> {
+  /** One after the other for the same daemon, or for the chain. */
+  exclusively(name: DaemonName | "chain", work: () => Promise<void>): Promise<void> {
     const turn = (this.#turns.get(name) ?? Promise.resolve()).then(work);
     this.#turns.set(
       name,

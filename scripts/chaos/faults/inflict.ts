@@ -26,7 +26,7 @@ export async function inflict(
     case "chain":
       return breakChain(processes, fault);
     case "reorg":
-      return reorganise(processes, fault);
+      return processes.daemons.exclusively("chain", () => reorganise(processes, fault));
     case "database":
       return breakDatabase(processes, fault);
     case "clock":
