@@ -27,7 +27,7 @@ const models = z.object({ models: z.array(modelListingJson) });
 let built: Promise<Uint8Array> | undefined;
 
 /** Publishes the demonstration model where it is not published yet. @returns its versionId */
-export async function publishDemonstration({ network }: LocalNetwork): Promise<string> {
+export async function publishDemonstration({ network }: Pick<LocalNetwork, "network">): Promise<string> {
   const provider = await connectChain(network.rpcUrl, network.chainId);
   try {
     const modelRegistry = new ModelRegistryAdapter(network.contracts.modelRegistry, provider, network.deploymentBlock);
@@ -46,7 +46,11 @@ export async function startAll(local: LocalNetwork, names: readonly DaemonName[]
 }
 
 /** Waits until the gateway sees so many active nodes run a version. @throws OpgError `timeout` */
-export async function awaitNodes({ network }: LocalNetwork, versionId: string, count: number): Promise<void> {
+export async function awaitNodes(
+  { network }: Pick<LocalNetwork, "network">,
+  versionId: string,
+  count: number,
+): Promise<void> {
   const lastTry = Date.now() + ADMISSION_TIMEOUT_SECONDS * 1000;
   for (;;) {
     const call = {
