@@ -59,20 +59,8 @@ function deployContracts(m: IgnitionModuleBuilder, parameters: NetworkParameters
   const setArguments = [members, threshold, graceSeconds, installDelaySeconds, accessManager];
   const verifierSet = m.contract("VerifierSet", setArguments);
   const nodeRegistry = m.contract("NodeRegistry", [verifierSet, accessManager, parameters.maxLeaseSeconds]);
-  const settlement = m.contract("Settlement", [
-    {
-      token: opg,
-      permit2: PERMIT2,
-      verifierSet,
-      authority: accessManager,
-      treasury: parameters.treasury,
-      maxTaskSeconds: parameters.maxTaskSeconds,
-      settleWindowSeconds: parameters.settleWindowSeconds,
-      closeSeconds: parameters.closeSeconds,
-      verifierBps: parameters.verifierBps,
-      treasuryBps: parameters.treasuryBps,
-    },
-  ]);
+  const authorities = { token: opg, permit2: PERMIT2, verifierSet, authority: accessManager };
+  const settlement = m.contract("Settlement", [{ ...authorities, ...settlementTerms(parameters) }]);
   const payerReader = m.contract("PayerReader", [PERMIT2]);
   const taskEscrow = m.contractAt("TaskEscrow", m.staticCall(settlement, "ESCROW"));
   return {
@@ -86,6 +74,11 @@ function deployContracts(m: IgnitionModuleBuilder, parameters: NetworkParameters
     timelock,
     payerReader,
   };
+}
+
+function settlementTerms(parameters: NetworkParameters) {
+  const { treasury, maxTaskSeconds, settleWindowSeconds, closeSeconds, verifierBps, treasuryBps } = parameters;
+  return { treasury, maxTaskSeconds, settleWindowSeconds, closeSeconds, verifierBps, treasuryBps };
 }
 
 function handOver(
