@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { UptoEvmScheme } from "@x402/evm";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import type { TypedDataField, Wallet } from "ethers";
@@ -9,6 +10,8 @@ import type { TaskPlan } from "./drawPlan.ts";
 import { within } from "./within.ts";
 
 const ANSWER_SECONDS = 60;
+const PATIENCE_SECONDS = 15;
+const RETRY_MS = 1_000;
 
 /** A request that somebody pays for, and what came of it. */
 export interface TaskPurchase {
@@ -26,14 +29,22 @@ export interface Asked {
   inputs: NamedTensors;
 }
 
-/** Buys an inference, by OPG's client or by x402's own. What goes wrong is noted, and not tried again. */
+/** Buys an inference, by OPG's client or by x402's own. Where something goes wrong it is bought anew, for a while. */
 export async function buyTask(network: Network, payer: Wallet, plan: TaskPlan, asked: Asked): Promise<TaskPurchase> {
-  const buying = plan.scheme === "task" ? buyNatively(network, payer, asked) : buyByUpto(network, payer, asked);
   const base = { plan, payer: payer.address };
-  try {
-    return { ...base, answered: await within(ANSWER_SECONDS, "an answer of the gateway", buying) };
-  } catch (error) {
-    return { ...base, refusal: (error as Error).message };
+  const lastTry = Date.now() + PATIENCE_SECONDS * 1000;
+  const buy = plan.scheme === "task" ? buyNatively : buyByUpto;
+  await sleep(plan.startMs);
+  for (;;) {
+    try {
+      return {
+        ...base,
+        answered: await within(ANSWER_SECONDS, "an answer of the gateway", buy(network, payer, asked)),
+      };
+    } catch (error) {
+      if (Date.now() > lastTry) return { ...base, refusal: (error as Error).message };
+      await sleep(RETRY_MS);
+    }
   }
 }
 
