@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { testSources } from "./testSources.ts";
 
 /** Waits for streaming, or for the settlement engine. */
-const later = [5, 6, 10];
+const later = [6, 10];
 
 const rows = readFileSync(new URL("../../docs/twelve-failures.md", import.meta.url), "utf8")
   .split("\n")
