@@ -40,11 +40,14 @@ export async function openDatabase<Schema>(
     // Queries of one transaction that do not need each other's answers go out together.
     pipeline: true,
   });
-  // A connection that the server ends while nobody uses it is replaced at the next query.
-  pool.on("error", (error) => {
+  // A connection that is lost is replaced at the next query; one that was in use fails its query, too. Where nobody listened
+  // to it, its error would end the process; the pool tells of those that nobody uses once more.
+  const lost = (error: Error): void => {
     if (pool.ending) return;
-    outsideRequests(() => logger.warn({ reason: error.message }, "an idle database connection was lost"));
-  });
+    outsideRequests(() => logger.warn({ reason: error.message }, "a database connection was lost"));
+  };
+  pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", lost));
   const db = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { id, Wallet } from "ethers";
 import { type Insertable, sql } from "kysely";
 import { OpgError } from "#protocol/errors.ts";
+import { faultyDatabase } from "#scripts/chaos/faultyDatabase.ts";
 import { freePort } from "#scripts/network/freePort.ts";
 import { createLogger } from "#service/logger.ts";
 import { facilitatorMigrations, type FacilitatorSchema } from "#store/facilitatorSchema.ts";
@@ -35,6 +36,20 @@ describe("openDatabase", function () {
     await (await openDatabase(url, first, logger)).close();
     await (await openDatabase(url, { "002_two": migration("two"), ...first }, logger)).close();
     expect(ran).to.deep.equal(["one", "two"]);
+  });
+
+  it("goes on after all connections were reset, in use and idle ones", async () => {
+    const url = new URL(await server.urlFor("reset"));
+    const link = await faultyDatabase(Number(url.port));
+    url.port = String(link.port);
+    const { db, close } = await openDatabase<FacilitatorSchema>(url.href, {}, logger);
+    const asleep = Array.from({ length: 3 }, () => sql`select pg_sleep(30)`.execute(db).catch(() => "failed"));
+    await sql`select 1`.execute(db);
+    link.reset();
+    expect(await Promise.all(asleep)).to.deep.equal(["failed", "failed", "failed"]);
+    expect((await sql<{ one: number }>`select 1 as one`.execute(db)).rows).to.deep.equal([{ one: 1 }]);
+    await close();
+    link.close();
   });
 
   it("brings a facilitator's first tables up to date with what is in them: their nonces stay taken", async () => {

@@ -145,10 +145,14 @@ async function conclude(
   const { from: payer, nonce, permitted } = authorization;
   const question = { token: permitted.token, payer, nonce, digest, signature };
   const facts = await readPaymentFacts(provider, question);
+  const isShown = ({ number }: { number: number }): boolean => number >= Math.max(claimedBlock, head.newest.number);
+  // An endpoint that has fallen behind knows less than what the payment was claimed by.
+  if (!isShown(facts.block)) throw notKnownYet(digest);
   if (isInconclusive && !facts.nonceUsed) return undefined;
   const unpaid = { ...whyUnpaid({ scheme, payload, reorged }, amount, facts, revert), isKept: true };
   if (!facts.nonceUsed) return unpaid;
   const found = await findProxyTransfers(provider, { scheme, authorization, amount, fromBlock: claimedBlock });
+  if (!isShown({ number: await provider.getBlockNumber() })) throw notKnownYet(digest);
   if (found.settlement !== undefined) {
     const { hash, blockNumber } = found.settlement;
     const depth = Math.max(head.newest.number, facts.block.number) - blockNumber + 1;
