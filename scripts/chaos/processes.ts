@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { id, parseEther, toBeHex, Wallet } from "ethers";
 import { Pool } from "pg";
 import type { Network } from "#protocol/network.ts";
 import { type DaemonName, daemonOptions, type DaemonSetting } from "#scripts/network/daemons.ts";
@@ -11,13 +12,15 @@ import { freePorts, type StatePlaces, statePlaces } from "#scripts/network/place
 import { startChain } from "#scripts/network/startChain.ts";
 import { startDatabase } from "#scripts/network/startDatabase.ts";
 import type { ProcessOptions } from "#scripts/network/startProcess.ts";
-import { daemonVariables } from "#service/config.ts";
 import { type FaultyChain, faultyChain } from "./faultyChain.ts";
 import { type FaultyDatabase, faultyDatabase } from "./faultyDatabase.ts";
+import { rpc } from "./rpc.ts";
 import { Supervisor } from "./supervisor.ts";
 
 const BLOCK_SECONDS = 0.25;
 const ENDPOINTS = 3;
+/** Send beside the facilitator's own account. */
+const signers = [new Wallet(id("chaos signer 1")), new Wallet(id("chaos signer 2"))];
 /** What nobody answers is refunded soon. */
 const parameters = { settleWindowSeconds: 5 };
 const TASK_SECONDS = 20;
@@ -75,15 +78,17 @@ async function bringUp(places: StatePlaces, endings: Ending[]) {
   endings.push(() => server.stop());
   const database = await faultyDatabase(ports.database);
   endings.push(() => database.close());
-  const endpoints = await Promise.all(Array.from({ length: endpointCount() }, () => faultyChain(chain.url)));
+  const endpoints = await Promise.all(Array.from({ length: ENDPOINTS }, () => faultyChain(chain.url)));
   endings.push(() => endpoints.forEach((endpoint) => endpoint.close()));
 
   const deployment = await deployLocally(chain.url, places.folder, parameters);
   const network = describeNetwork({ name: "chaos", rpcUrl: chain.url, host, ports, ...deployment });
   await writeFile(places.network, JSON.stringify(network));
+  for (const { address } of signers) await rpc(chain.url, "anvil_setBalance", [address, toBeHex(parseEther("100"))]);
+  const sending = { OPG_SIGNER_KEYS: signers.map(({ privateKey }) => privateKey).join(",") };
   const setting: DaemonSetting = {
     ...{ host, ports, places, network: places.network, localKeys: true },
-    env: { gateway: { OPG_TASK_SECONDS: String(TASK_SECONDS) } },
+    env: { gateway: { OPG_TASK_SECONDS: String(TASK_SECONDS) }, facilitator: sending, "facilitator-2": sending },
     databaseUrl: async (name) => (await server.urlFor(name)).replace(`:${ports.database}/`, `:${database.port}/`),
   };
   const books = new Pool({ connectionString: await server.urlFor("facilitator"), application_name: "chaos", max: 2 });
@@ -110,9 +115,3 @@ async function faultyOptions(
 }
 
 const clockFile = ({ folder }: StatePlaces, name: DaemonName): string => join(folder, `clock-${name}`);
-
-/** One endpoint where daemons take no more than one. */
-function endpointCount(): number {
-  const several = "http://127.0.0.1:8545,http://127.0.0.1:8546";
-  return daemonVariables.OPG_RPC_URL.safeParse(several).success ? ENDPOINTS : 1;
-}

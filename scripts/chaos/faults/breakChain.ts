@@ -8,7 +8,8 @@ import { pick } from "./pick.ts";
 /** Has one of the chain's endpoints go wrong for a while. */
 export async function breakChain(processes: ChaosProcesses, fault: FaultOf<"chain">): Promise<void> {
   const { endpoints } = processes;
-  const endpoint = pick(endpoints, fault.endpoint);
+  // Of three one may lie at a time: two that lie alike are believed.
+  const endpoint = pick(endpoints, fault.fault.kind === "lying" ? 0 : fault.endpoint);
   const mode = await modeOf(processes, fault);
   endpoint.mode = mode;
   await sleep(fault.forMs);
@@ -16,9 +17,7 @@ export async function breakChain(processes: ChaosProcesses, fault: FaultOf<"chai
   if (endpoint.mode === mode) endpoint.mode = { kind: "honest" };
 }
 
-async function modeOf({ chainUrl, endpoints }: ChaosProcesses, { fault }: FaultOf<"chain">): Promise<ChainMode> {
-  // Who believes a single endpoint is lost when it lies.
-  if (fault.kind === "lying" && endpoints.length === 1) return { kind: "down" };
+async function modeOf({ chainUrl }: ChaosProcesses, { fault }: FaultOf<"chain">): Promise<ChainMode> {
   if (fault.kind !== "old") return fault;
   const newest = Number(await rpc(chainUrl, "eth_blockNumber"));
   return { kind: "old", head: newest - fault.blocks };
