@@ -27,19 +27,22 @@ process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${sk
 process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
 
 /**
- * Hardhat's arguments for three processes side by side; all start from the contracts that are built already. Those that run
- * daemons on a chain of their own, the facilitator's tests and the journeys, mostly wait for blocks.
+ * Hardhat's arguments for four processes side by side; all start from the contracts that are built already. Those that run
+ * daemons on a chain of their own mostly wait for blocks: the facilitator's and merchants' tests, the journeys in which
+ * processes are killed and inputs are bad, and the other journeys.
  */
 function allTests() {
   const files = globSync("test/**/*.test.ts", { cwd: root }).sort();
   const within = (...folders) =>
-    files.filter((file) => folders.some((folder) => file.startsWith(join("test", folder))));
-  const [journeys, onChains] = [within("integration"), within("facilitator", "merchant", "badInput")];
+    files.filter((file) => folders.some((folder) => file.startsWith(join("test", ...folder.split("/")))));
+  const onChains = within("facilitator", "merchant");
+  const broken = within("badInput", "integration/chaos", "integration/killed", "integration/replicas");
+  const journeys = within("integration").filter((file) => !broken.includes(file));
+  const apart = [...onChains, ...broken, ...journeys];
   const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
   return [
-    ["test", ...solidity, ...files.filter((file) => !journeys.includes(file) && !onChains.includes(file))],
-    ["test", "mocha", "--no-compile", ...onChains],
-    ["test", "mocha", "--no-compile", ...journeys],
+    ["test", ...solidity, ...files.filter((file) => !apart.includes(file))],
+    ...[onChains, broken, journeys].map((group) => ["test", "mocha", "--no-compile", ...group]),
   ];
 }
 
