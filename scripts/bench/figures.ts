@@ -6,8 +6,9 @@ export interface Figure {
   unit: string;
   ours: number;
   peer: number | null;
-  /** What was aimed at: of `ratio` where there is a peer, else of `ours`. */
+  /** What was aimed at: of `ratio`, where {@link isRatio} says so, else of `ours`. */
   target: number | null;
+  isRatio?: boolean;
   better: "lower" | "higher";
 }
 
@@ -15,7 +16,7 @@ export interface Figure {
 export interface Measurement {
   name: string;
   machine: string;
-  rows: (Figure & { ratio: number | null })[];
+  rows: (Omit<Figure, "isRatio"> & { ratio: number | null })[];
 }
 
 /** Adds machine and ratios; a ratio above 1 says that ours is that many times the peer's figure. */
@@ -25,30 +26,32 @@ export function measurementOf(name: string, figures: readonly Figure[]): Measure
   return {
     name,
     machine: `${cpus().length} x ${processor?.model.trim() ?? "unknown"}, ${gibibytes} GiB, node ${process.versions.node}`,
-    rows: figures.map((figure) => ({ ...figure, ratio: figure.peer === null ? null : figure.ours / figure.peer })),
+    rows: figures.map(({ figure, unit, ours, peer, target, better }) => {
+      return { figure, unit, ours, peer, ratio: peer ? ours / peer : null, target, better };
+    }),
   };
 }
 
 /** The same as a table for people. */
-export function tableOf({ name, machine, rows }: Measurement): string {
-  const cells = rows.map(({ figure, unit, ours, peer, ratio, target, better }) => [
+export function tableOf(name: string, figures: readonly Figure[]): string {
+  const { machine, rows } = measurementOf(name, figures);
+  const cells = rows.map(({ figure, unit, ours, peer, ratio, target, better }, index) => [
     figure,
     short(ours),
-    peer === null ? "-" : short(peer),
+    short(peer),
     ratio === null ? "-" : `${short(ratio)} x`,
-    target === null ? "-" : `${better === "lower" ? "<=" : ">="} ${short(target)}${peer === null ? "" : " x"}`,
+    target === null
+      ? "-"
+      : `${better === "lower" ? "<=" : ">="} ${short(target)}${figures[index]?.isRatio ? " x" : ""}`,
     unit,
   ]);
   const lines = [["figure", "ours", "stock", "ratio", "aim", "unit"], ...cells];
-  const lengths = (column: number): number[] => lines.map((line) => line[column]?.length ?? 0);
-  const text = lines.map((line) =>
-    line.map((cell, column) => cell.padEnd(Math.max(...lengths(column))))
-      .join("  ")
-      .trimEnd(),
-  );
-  return [`${name} on ${machine}`, ...text].join("\n");
+  const width = (column: number): number => Math.max(...lines.map((line) => line[column]?.length ?? 0));
+  const text = lines.map((line) => line.map((cell, column) => cell.padEnd(width(column))).join("  "));
+  return [`${name} on ${machine}`, ...text.map((line) => line.trimEnd())].join("\n");
 }
 
-function short(value: number): string {
+function short(value: number | null): string {
+  if (value === null) return "-";
   return Math.abs(value) >= 100 ? Math.round(value).toString() : Number(value.toPrecision(3)).toString();
 }

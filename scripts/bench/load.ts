@@ -2,72 +2,80 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "undici";
 
-/** What a run of requests took. */
+/** What a run of requests came to. */
 export interface LoadResult {
-  /** Answers that `isRight` accepted. */
+  /** Answers that were as they should be. */
   right: number;
   wrong: number;
   perSecond: number;
   /** Milliseconds that 99 of 100 requests stayed below, counted from when each was due. */
   p99Milliseconds: number;
   /** One answer that was not right. */
-  wrongAnswer: string | undefined;
+  wrongAnswer?: string;
 }
 
 /** Which requests to send where. */
 export interface LoadOptions {
   url: string;
   path: string;
+  /** What right answers begin with. */
+  right: string;
   /** One body per request. */
   bodies: readonly string[];
+  /** Sends no more after so long. */
+  seconds: number;
   connections: number;
-  isRight: (answer: string) => boolean;
   /** Requests per second, sent when they are due whether or not others were answered; as fast as answers come, if absent. */
   rate?: number;
 }
 
-/** Sends every body once. */
-export async function sendLoad({ url, path, bodies, connections, isRight, rate }: LoadOptions): Promise<LoadResult> {
+type Send = (body: string, dueAt: number) => Promise<void>;
+
+/** Sends each body once, until the time is over. */
+export async function sendLoad(options: LoadOptions): Promise<LoadResult> {
+  const { url, path, connections, right } = options;
   const pool = new Pool(url, { connections, pipelining: 1 });
+  const headers = { "content-type": "application/json" };
   const latencies: number[] = [];
-  let right = 0;
-  let wrongAnswer: string | undefined;
-  const started = performance.now();
-  const send = async (body: string, dueAt: number): Promise<void> => {
-    const headers = { "content-type": "application/json" };
+  const wrong: string[] = [];
+  const send: Send = async (body, dueAt) => {
     const answer = await pool.request({ path, method: "POST", headers, body });
     const text = await answer.body.text();
     latencies.push(performance.now() - dueAt);
-    if (isRight(text)) right++;
-    else wrongAnswer ??= `${answer.statusCode} ${text}`;
+    if (!text.startsWith(right)) wrong.push(`${answer.statusCode} ${text}`);
   };
-  await (rate === undefined ? inTurn(bodies, connections, send) : atRate(bodies, rate, started, send));
+  const started = performance.now();
+  await (options.rate === undefined ? inTurn(options, started, send) : atRate(options, options.rate, started, send));
   const seconds = (performance.now() - started) / 1000;
   await pool.close();
   latencies.sort((one, other) => one - other);
+  const [wrongAnswer] = wrong;
   return {
-    right,
-    wrong: bodies.length - right,
-    perSecond: right / seconds,
+    right: latencies.length - wrong.length,
+    wrong: wrong.length,
+    perSecond: (latencies.length - wrong.length) / seconds,
     p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
-    wrongAnswer,
+    ...(wrongAnswer === undefined ? {} : { wrongAnswer }),
   };
 }
 
-type Send = (body: string, dueAt: number) => Promise<void>;
-
-async function inTurn(bodies: readonly string[], senders: number, send: Send): Promise<void> {
+async function inTurn({ bodies, seconds, connections }: LoadOptions, started: number, send: Send): Promise<void> {
+  const endMs = started + seconds * 1000;
   let next = 0;
   const sender = async (): Promise<void> => {
-    for (let body = bodies[next++]; body !== undefined; body = bodies[next++]) await send(body, performance.now());
+    while (performance.now() < endMs) {
+      const body = bodies[next++];
+      if (body === undefined) return;
+      await send(body, performance.now());
+    }
   };
-  await Promise.all(Array.from({ length: senders }, sender));
+  await Promise.all(Array.from({ length: connections }, sender));
 }
 
 /** A slow answer delays none of the requests that follow, so that it shows in the figures of all of them. */
-async function atRate(bodies: readonly string[], rate: number, started: number, send: Send): Promise<void> {
+async function atRate({ bodies, seconds }: LoadOptions, rate: number, started: number, send: Send): Promise<void> {
   const sent: Promise<void>[] = [];
-  for (const [index, body] of bodies.entries()) {
+  for (const [index, body] of bodies.slice(0, Math.floor(seconds * rate)).entries()) {
     const dueAt = started + (index * 1000) / rate;
     while (performance.now() < dueAt) await sleep(Math.max(0, Math.min(1, dueAt - performance.now())));
     sent.push(send(body, dueAt));

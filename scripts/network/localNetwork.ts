@@ -37,6 +37,8 @@ export interface LocalNetwork {
   network: Network;
   places: StatePlaces;
   daemons: ReadonlyMap<DaemonName, DaemonProcess>;
+  /** Connection URL of a daemon's own database. */
+  databaseUrl: (database: string) => Promise<string>;
   /** Starts a daemon and waits until it listens; a program and settings other than its own can stand in. */
   start(name: DaemonName, change?: DaemonChange): Promise<DaemonProcess>;
   /** Ends everything, the last started first. */
@@ -63,7 +65,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions): Promise<L
       daemons.set(name, daemon);
       return daemon;
     };
-    return { network, places, daemons, start, stop };
+    return { network, places, daemons, databaseUrl: setting.databaseUrl, start, stop };
   } catch (error) {
     await stop();
     throw error;
