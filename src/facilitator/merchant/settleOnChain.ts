@@ -37,8 +37,7 @@ export async function settleOnChain(
   if (amount === 0n) return { answer: paid("", amount), isKept: true };
   let current = stored;
   for (let sendings = 1; sendings <= MAX_SENDINGS; sendings++) {
-    const knownGas = sendings === 1 ? knownGasFor(dependencies, current, gas) : undefined;
-    const tried = await trySettling(dependencies, current, amount, knownGas);
+    const tried = await trySettling(dependencies, current, amount, sendings === 1 ? gas : undefined);
     if (tried.hash !== undefined) {
       if (tried.gasUsed !== null) gas.learn(current, tried.gasUsed);
       return { answer: paid(tried.hash, amount), isKept: true };
@@ -51,18 +50,24 @@ export async function settleOnChain(
 }
 
 /**
- * What was read so many blocks ago is as good as an estimate, which says nothing of the blocks until the one that holds it.
+ * Gas for a settlement of which it is known, at the newest block and out of memory, that it goes through: its payer has the
+ * funds and the nonce, and others of the same token went the same way. An estimate would say no more of the block that holds it.
+ * Should it run out of gas all the same, it is sent again with a look at it.
  */
-const FRESH_BLOCKS = 2;
-
-/**
- * Gas for a settlement of which it is known that it goes through: its payer's funds, allowance and nonce were read just now,
- * when it was claimed, and others of the same token went the same way. Should it run out of gas all the same, it is sent
- * again with a look at it.
- */
-function knownGasFor({ head }: Dependencies, stored: StoredPayment, gas: SettlementGas): bigint | undefined {
-  const isFresh = stored.claimedBlock + FRESH_BLOCKS >= head.newest.number && stored.permit === null && !stored.reorged;
-  return isFresh ? gas.limitFor(stored) : undefined;
+async function knownGasFor(
+  { payers }: Dependencies,
+  { payload, scheme, permit, reorged }: StoredPayment,
+  amount: bigint,
+  gas: SettlementGas,
+): Promise<bigint | undefined> {
+  const limit = gas.limitFor({ scheme, payload });
+  if (limit === undefined || permit !== null || reorged) return undefined;
+  const { from: payer, nonce, permitted, deadline } = payload.permit2Authorization;
+  // What cannot be told out of memory is left to the look at it.
+  const state = await payers.stateOf({ token: permitted.token, payer }, nonce).catch(() => undefined);
+  if (state === undefined || state.nonceUsed || state.payerHasCode || state.block.timestamp > deadline)
+    return undefined;
+  return state.balance >= amount && state.allowance >= amount ? limit : undefined;
 }
 
 /** How one sending went: paid by `hash`, refused in these words, or without a block that says so. */
@@ -78,13 +83,20 @@ async function trySettling(
   dependencies: Dependencies,
   stored: StoredPayment,
   amount: bigint,
-  knownGas: bigint | undefined,
+  gas: SettlementGas | undefined,
 ): Promise<Tried> {
+  // What an earlier process has sent may not have been looked at either.
+  let wasLookedAt = gas === undefined;
+  const known = async (): Promise<bigint | undefined> => {
+    const limit = gas && (await knownGasFor(dependencies, stored, amount, gas));
+    wasLookedAt = limit === undefined;
+    return limit;
+  };
   try {
-    const { ended } = await send(dependencies, stored, amount, knownGas);
+    const { ended } = await send(dependencies, stored, amount, known);
     const { hash, status, blockNumber, gasUsed } = await ended;
     if (status === "included") return { hash, gasUsed, isInconclusive: false };
-    return { gasUsed, isInconclusive: blockNumber === null || knownGas !== undefined };
+    return { gasUsed, isInconclusive: blockNumber === null || !wasLookedAt };
   } catch (error) {
     if (!isRefusal(error)) throw error;
     const revert = error instanceof CallReverted ? error.revert?.words : error.message;
@@ -96,7 +108,7 @@ async function send(
   dependencies: Dependencies,
   stored: StoredPayment,
   amount: bigint,
-  knownGas: bigint | undefined,
+  knownGas: () => Promise<bigint | undefined>,
 ): Promise<SentTransaction> {
   const { outbox } = dependencies;
   const { digest, permit, transactions } = stored;
