@@ -1,15 +1,20 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { id, JsonRpcProvider, Wallet } from "ethers";
 import pg from "pg";
-import { JsonRpcProvider, id, Wallet } from "ethers";
 import { FacilitatorEntryAdapter } from "#chain/facilitatorEntry.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { type DaemonProcess, startProcess } from "#scripts/network/startProcess.ts";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BLOCK_SECONDS, type BenchNetwork, startBenchNetwork } from "./benchNetwork.ts";
 import { startCountingProxy } from "./countingProxy.ts";
 import type { Figure } from "./figures.ts";
 import { SettleMeasurement, type SettleScale } from "./settleMeasurement.ts";
 
-const fullScale: SettleScale = { payments: 1_000, payers: 50, connections: 48, signers: 4 };
+/** The stock facilitator waits 180 seconds for a receipt. */
+const PATIENCE_SECONDS = 300;
+
+const fullScale: SettleScale = {
+  ...{ payments: 1_000, payers: 50, connections: 48, signers: 4, patienceSeconds: PATIENCE_SECONDS },
+};
 
 /** Settlements submitted all at once, by one signer and by several, beside the stock facilitator's. */
 export function measure(progress: (line: string) => void): Promise<Figure[]> {

@@ -22,39 +22,47 @@ interface Answer {
 }
 
 const POLL_SECONDS = 1;
-/** Longer than anybody's patience that is known: the stock facilitator waits 180 seconds for a receipt. */
-const PATIENCE_SECONDS = 300;
 
-/** Has a facilitator settle all payments at once, and follows each to its end. */
-export async function settleAtOnce(url: string, bodies: readonly string[]): Promise<ToldEnd[]> {
-  const patience = PATIENCE_SECONDS * 1000;
-  const pool = new Pool(url, { connections: bodies.length, headersTimeout: patience, bodyTimeout: patience });
+/** Has a facilitator settle all payments at once, and follows each to its end, or until patience ends. */
+export async function settleAtOnce(
+  url: string,
+  bodies: readonly string[],
+  patienceSeconds: number,
+): Promise<ToldEnd[]> {
+  const headersTimeout = patienceSeconds * 1000;
+  const pool = new Pool(url, { connections: bodies.length, headersTimeout });
   const started = performance.now();
   try {
     return await Promise.all(
       bodies.map(async (body) => {
-        const { success, transaction, errorReason: reason } = await settle(pool, body);
+        const {
+          success,
+          transaction,
+          errorReason: reason,
+        } = await settle(pool, body, patienceSeconds).catch(withoutAnswer);
         const seconds = (performance.now() - started) / 1000;
         return { success, transaction, seconds, ...(reason === undefined ? {} : { reason }) };
       }),
     );
   } finally {
-    await pool.close();
+    await pool.destroy();
   }
 }
 
-async function settle(pool: Pool, body: string): Promise<Answer> {
+async function settle(pool: Pool, body: string, patienceSeconds: number): Promise<Answer> {
   const headers = { "content-type": "application/json" };
   const { statusCode, body: answered } = await pool.request({ path: "/settle", method: "POST", headers, body });
   if (statusCode !== 200) return unsettled(`${statusCode} ${await answered.text()}`);
   const answer = (await answered.json()) as Answer;
   const following = answer.extra?.settlement;
-  return answer.errorReason === "settlement_pending" && following !== undefined ? follow(pool, following) : answer;
+  return answer.errorReason === "settlement_pending" && following !== undefined
+    ? follow(pool, following, patienceSeconds)
+    : answer;
 }
 
 /** Slow is not failed: where the end is not known yet it can be asked for. */
-async function follow(pool: Pool, path: string): Promise<Answer> {
-  const endMs = performance.now() + PATIENCE_SECONDS * 1000;
+async function follow(pool: Pool, path: string, patienceSeconds: number): Promise<Answer> {
+  const endMs = performance.now() + patienceSeconds * 1000;
   while (performance.now() < endMs) {
     await sleep(POLL_SECONDS * 1000);
     const { body } = await pool.request({ path, method: "GET" });
@@ -62,6 +70,10 @@ async function follow(pool: Pool, path: string): Promise<Answer> {
     if (status.kind === "payment" && isSettlementOver(status)) return status.answer ?? unsettled(status.state);
   }
   return unsettled("settlement_pending");
+}
+
+function withoutAnswer(error: unknown): Answer {
+  return unsettled(`no answer (${(error as Error).message})`);
 }
 
 function unsettled(errorReason: string): Answer {

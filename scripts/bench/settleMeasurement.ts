@@ -20,6 +20,8 @@ export interface SettleScale {
   connections: number;
   /** Of our facilitator, in the turn with several. */
   signers: number;
+  /** How long any answer is waited for. */
+  patienceSeconds: number;
 }
 
 /** Everything that takes part. */
@@ -107,14 +109,14 @@ export class SettleMeasurement {
   }
 
   async #turn(who: string, facilitator: DaemonProcess, named: string, proxy: CountingProxy): Promise<Turn> {
-    const { network, provider, database, peer, progress } = this.#parts;
+    const { scale, network, provider, database, peer, progress } = this.#parts;
     const { chainId, contracts } = network.network;
     const payee = new Wallet(id(`merchant of ${who}`)).address;
     const bodies = await this.#verified(facilitator, { payTo: payee, facilitator: named });
     progress(`${who}: ${bodies.length} verified`);
     proxy.taken();
     const before = [processorSeconds(facilitator.pid), machineSeconds()];
-    const told = await settleAtOnce(facilitator.url, bodies);
+    const told = await settleAtOnce(facilitator.url, bodies, scale.patienceSeconds);
     const after = [processorSeconds(facilitator.pid), machineSeconds()];
     const calls = proxy.taken();
     const transfers = await transfersTo(provider, contracts.opg, payee);

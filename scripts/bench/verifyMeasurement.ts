@@ -42,6 +42,8 @@ const FASTER = 20;
 const P99_MILLISECONDS = 10;
 /** Each payer's payments before the clock runs: from the second on a payer is followed. */
 const WARM_UPS = 2;
+/** More than they take. */
+const WARM_UP_SECONDS = 60;
 /** The stock facilitator remembers nothing, so a few are enough. */
 const PEER_WARM_UPS = 50;
 
@@ -111,7 +113,9 @@ export class VerifyMeasurement {
     const right = '{"isValid":true';
     const { seconds, connections } = scale;
     const target = { url: facilitators[side].url, path: "/verify", right, seconds, connections };
-    const { right: warmed } = await load.send({ ...target, seconds: Infinity, count: warmUp });
+    const { right: warmed } = await load.send({ ...target, seconds: WARM_UP_SECONDS, count: warmUp });
+    if (warmed !== warmUp)
+      throw new Error(`Only ${warmed} of ${warmUp} payments were verified in ${WARM_UP_SECONDS} s.`);
     if (isOurs) this.#claimed += warmed;
     return target;
   }
@@ -138,16 +142,18 @@ export class VerifyMeasurement {
 
   /** What our facilitator asks the chain under load, beyond what it asks without any. */
   async #countCalls(nonces: Nonces, rate: number): Promise<{ perVerify: number; perBlock: number }> {
-    const { scale, proxies, load } = this.#parts;
+    const { scale, proxies, load, progress } = this.#parts;
     const count = Math.ceil(scale.seconds * rate);
     const target = await this.#prepare("ours", nonces, count);
     proxies.ours.taken();
     const { right } = await load.send({ ...target, count, rate });
-    const loaded = sum(proxies.ours.taken());
+    const underLoad = proxies.ours.taken();
     this.#claimed += right;
     await sleep(scale.seconds * 1000);
-    const idle = sum(proxies.ours.taken());
-    return { perVerify: Math.max(0, loaded - idle) / right, perBlock: (idle / scale.seconds) * BLOCK_SECONDS };
+    const without = proxies.ours.taken();
+    progress(`nonces ${nonces}, ${right} verified: ${JSON.stringify(underLoad)}, idle: ${JSON.stringify(without)}`);
+    const caused = Math.max(0, questions(underLoad) - questions(without));
+    return { perVerify: caused / right, perBlock: (sum(without) / scale.seconds) * BLOCK_SECONDS };
   }
 
   async #countPeerCalls(): Promise<number> {
@@ -165,6 +171,11 @@ function row(figure: string, unit: string, ours: number, peer: number | null = n
 
 function median(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0;
+}
+
+/** The newest block is asked for by the clock, whoever pays. */
+function questions({ eth_getBlockByNumber: _polls, ...counts }: Readonly<Record<string, number>>): number {
+  return sum(counts);
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {
