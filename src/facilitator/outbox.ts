@@ -168,7 +168,9 @@ export class Outbox {
   }
 
   async #follow(block: HeadBlock, isGap: boolean): Promise<void> {
+    const { isCatchingUp } = this.#dependencies.head;
     await this.#watch.takeIn(block, isGap);
-    await this.#resender.tend();
+    // What seems to be missing may be in the next block, which is known already.
+    if (!isCatchingUp) await this.#resender.tend();
   }
 }
