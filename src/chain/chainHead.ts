@@ -36,6 +36,7 @@ export class ChainHead {
   /** In the order of the chain, each the parent of the next one, except after a gap. */
   #blocks: HeadBlock[] = [];
   #advancing: Promise<void> | undefined;
+  #isCatchingUp = false;
 
   constructor(provider: Pick<Provider, "getBlock">) {
     this.#provider = provider;
@@ -56,6 +57,11 @@ export class ChainHead {
     const block = this.#blocks.at(-1);
     if (!block) throw noBlock();
     return block;
+  }
+
+  /** Whether the block that is being told is not the last of those that came since the look before. */
+  get isCatchingUp(): boolean {
+    return this.#isCatchingUp;
   }
 
   /** Whether a block is one of the chain's, as far as it is remembered. */
@@ -79,6 +85,7 @@ export class ChainHead {
     const { path, isGap } = await this.#pathTo(newest);
     const failures: unknown[] = [];
     for (const block of path) {
+      this.#isCatchingUp = block !== path.at(-1);
       const kept = this.#blocks.filter(({ number }) => number < block.number);
       this.#blocks = [...kept, block].slice(-REMEMBERED_BLOCKS);
       const telling = [...this.#listeners].map(async (listener) => listener(block, isGap));

@@ -38,8 +38,8 @@ export interface SentTransaction {
 /** How a call is to be sent, where not by anyone after a look at whether it would go through. */
 export interface Sending {
   sender?: SenderRule;
-  /** Gas that is enough, where it is known that the call goes through: then nothing is asked. */
-  knownGas?: bigint | undefined;
+  /** Gas that is enough, where it is known, when its turn comes, that the call goes through: then nothing is asked. */
+  knownGas?: () => Promise<bigint | undefined>;
 }
 
 /**
@@ -114,7 +114,7 @@ export class Outbox {
     let stored: StoredTransaction;
     let signedHash: string | undefined;
     try {
-      const gasLimit = knownGas ?? (await estimateGas(this.#dependencies.provider, signer.address, call));
+      const gasLimit = (await knownGas?.()) ?? (await estimateGas(this.#dependencies.provider, signer.address, call));
       const request = { signer: signer.address, subject, purpose, minedNonces: signer.minedNonces };
       stored = await this.#dependencies.store.recordTransaction(request, (nonce) => {
         const signed = this.#sign(signer, call, nonce, gasLimit);
@@ -170,7 +170,9 @@ export class Outbox {
   }
 
   async #follow(block: HeadBlock, isGap: boolean): Promise<void> {
+    const { isCatchingUp } = this.#dependencies.head;
     await this.#watch.takeIn(block, isGap);
-    await this.#resender.tend();
+    // What seems to be missing may be in the next block, which is known already.
+    if (!isCatchingUp) await this.#resender.tend();
   }
 }

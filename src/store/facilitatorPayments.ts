@@ -4,6 +4,7 @@ import { type AllowancePermit, allowancePermitIn, GAS_SPONSORING } from "#protoc
 import { type ProxyPayload, proxyPayloadJson, type ProxyScheme } from "#protocol/proxyPayment.ts";
 import type { PaymentState } from "#protocol/settlementStatus.ts";
 import { claimPayments, type ClaimRequest } from "./claimPayments.ts";
+import { type EndedPayment, endPayments } from "./endPayments.ts";
 import { endClaim, type Loss, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { groupedWrites } from "./groupedWrites.ts";
@@ -114,6 +115,10 @@ export const paymentTransitions: Readonly<Record<PaymentState, readonly PaymentS
 
 export function facilitatorPayments(db: Db): FacilitatorPayments {
   const claimOne = groupedWrites((requests: readonly ClaimRequest[]) => claimPayments(db, requests));
+  const settleOne = groupedWrites((settling: readonly SettlingPayment[]) => beginSettling(db, settling));
+  const endOne = groupedWrites((ended: readonly EndedPayment[]) =>
+    db.transaction().execute((trx) => endPayments(trx, ended)),
+  );
   return {
     claimPayment: (claim, terms) => claimOne({ claim, terms }),
     recordRepetition: async (digest, afterSeconds) => {
@@ -127,13 +132,12 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
         .executeTakeFirst();
       return repeated.numUpdatedRows === 1n;
     },
-    recordSettling: (digest, amount) => advance(db, digest, "settling", { amount }),
-    recordPaymentEnd: (digest, answer, endedAt, loss) =>
-      db.transaction().execute((trx) => end(trx, digest, answer, endedAt, loss)),
+    recordSettling: (digest, amount) => settleOne({ digest, amount }),
+    recordPaymentEnd: (digest, answer, endedAt, loss) => endOne({ digest, answer, endedAt, loss }),
     recordLapse: (digest, endedAt) =>
       db.transaction().execute(async (trx) => {
         if (!(await advance(trx, digest, "lapsed", { endedAt: BigInt(endedAt) }))) return;
-        await releaseNonce(trx, digest, "free");
+        await freeNonce(trx, digest);
       }),
     findPayment: (digest) => find(db, digest),
     paymentsIn: async (state, dueBeforeSeconds) => {
@@ -145,39 +149,27 @@ export function facilitatorPayments(db: Db): FacilitatorPayments {
   };
 }
 
-async function end(
-  trx: Trx,
-  digest: string,
-  answer: PaymentAnswer,
-  endedAt: number,
-  loss?: Loss,
-): Promise<PaymentAnswer> {
-  const state = answer.success ? "settled" : "failed";
-  const values = { answer: JSON.stringify(answer), endedAt: BigInt(endedAt) };
-  const amount = answer.amount === undefined ? {} : { amount: BigInt(answer.amount) };
-  if (await isTakenBack(trx, answer.transaction)) return answer;
-  if (await advance(trx, digest, state, { ...values, ...amount })) {
-    await releaseNonce(trx, digest, "keep", loss);
-    // Before a reorganisation it may have counted as lost.
-    if (answer.success) await trx.deleteFrom("losses").where("holder", "=", digest).execute();
-  }
-  const stored = await trx.selectFrom("payments").select("answer").where("digest", "=", digest).executeTakeFirst();
-  return (stored?.answer ?? answer) as PaymentAnswer;
-}
-
-/** A block that was replaced before the end was written: then it is none, and found out anew. */
-async function isTakenBack(trx: Trx, hash: string): Promise<boolean> {
-  const transaction = trx.selectFrom("transactions").select("status").where("hash", "=", hash).forShare();
-  return (await transaction.executeTakeFirst())?.status === "sent";
-}
-
-async function releaseNonce(trx: Trx, digest: string, ending: "keep" | "free", loss?: Loss): Promise<void> {
+async function freeNonce(trx: Trx, digest: string): Promise<void> {
   const claim = await trx
     .selectFrom("claims")
     .select(["payer", "nonce"])
     .where("holder", "=", digest)
     .executeTakeFirst();
-  if (claim) await endClaim(trx, claim.payer, claim.nonce, ending, loss);
+  if (claim) await endClaim(trx, claim.payer, claim.nonce, "free");
+}
+
+type SettlingPayment = { digest: string; amount: bigint };
+
+/** The same payment twice in a group moves once, for the one that came first. */
+async function beginSettling(db: Db, settling: readonly SettlingPayment[]): Promise<boolean[]> {
+  const first = new Map(settling.toReversed().map((one) => [one.digest, one]));
+  const rows = [...first.values()].map(({ digest, amount }) => sql`(${digest}::text, ${amount}::numeric)`);
+  const moved = await sql<{ digest: string }>`update payments p set state = 'settling', amount = v.amount
+    from (values ${sql.join(rows)}) v (digest, amount)
+    where p.digest = v.digest and p.state = 'claimed'
+    returning p.digest`.execute(db);
+  const digests = new Set(moved.rows.map(({ digest }) => digest));
+  return settling.map((one) => first.get(one.digest) === one && digests.has(one.digest));
 }
 
 /** Moves a payment to its next state and nowhere else. @returns whether it moved now */

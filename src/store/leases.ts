@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import type { Logger } from "#service/logger.ts";
 import { outsideRequests } from "#service/requestId.ts";
+import { groupedWrites } from "./groupedWrites.ts";
 
 const POLL_SECONDS = 0.1;
 const CONNECTION_TIMEOUT_SECONDS = 10;
@@ -9,7 +10,8 @@ const QUERY_TIMEOUT_SECONDS = 10;
 /** A machine that vanished without a word is found out after about 20 seconds, and its leases end. */
 const KEEPALIVE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3";
 
-type LockFunction = "pg_try_advisory_lock" | "pg_advisory_unlock";
+/** Whether a name is free and taken now, or else freed. */
+type Question = { name: string; isTaking: boolean };
 
 /** Work on one name is done by one hand at a time, among all processes on a database. */
 export interface Leases {
@@ -58,7 +60,7 @@ export class DatabaseLeases implements Leases {
     this.#held.add(name);
     let isTaken = false;
     try {
-      isTaken = await this.#ask("pg_try_advisory_lock", name);
+      isTaken = await this.#ask({ name, isTaking: true });
     } finally {
       if (!isTaken) this.#held.delete(name);
     }
@@ -67,7 +69,7 @@ export class DatabaseLeases implements Leases {
 
   async #free(name: string): Promise<void> {
     try {
-      if (!this.#isClosed) await this.#ask("pg_advisory_unlock", name);
+      if (!this.#isClosed) await this.#ask({ name, isTaking: false });
     } catch (error) {
       this.#logger.warn({ reason: (error as Error).message, name }, "a lease ended with its connection");
     } finally {
@@ -75,20 +77,25 @@ export class DatabaseLeases implements Leases {
     }
   }
 
-  /** One question after the other: a connection takes no more at a time. */
-  #ask(lockFunction: LockFunction, name: string): Promise<boolean> {
-    const answer = this.#lastAnswer.then(() => this.#query(lockFunction, name));
-    this.#lastAnswer = answer.catch(() => undefined);
-    return answer;
-  }
+  /** What comes while a question is on its way goes together with the next one: a connection takes one at a time. */
+  readonly #ask = groupedWrites((questions: readonly Question[]) => {
+    const answers = this.#lastAnswer.then(() => this.#query(questions));
+    this.#lastAnswer = answers.catch(() => undefined);
+    return answers;
+  });
 
-  async #query(lockFunction: LockFunction, name: string): Promise<boolean> {
+  async #query(questions: readonly Question[]): Promise<boolean[]> {
     this.#connection ??= this.#connect();
     const connection = await this.#connection;
-    const query = `select ${lockFunction}(hashtextextended($1, 0)) as done`;
+    const query = `select case when is_taking then pg_try_advisory_lock(key) else pg_advisory_unlock(key) end as done
+      from (select hashtextextended(name, 0) as key, is_taking, position
+        from unnest($1::text[], $2::boolean[]) with ordinality as asked (name, is_taking, position)) keys
+      order by position`;
+    const names = questions.map(({ name }) => `lease ${name}`);
+    const isTaking = questions.map((question) => question.isTaking);
     try {
-      const { rows } = await connection.query<{ done: boolean }>(query, [`lease ${name}`]);
-      return rows[0]?.done === true;
+      const { rows } = await connection.query<{ done: boolean }>(query, [names, isTaking]);
+      return rows.map(({ done }) => done);
     } catch (error) {
       // What a failed query did is not known; without its connection nothing of it stays.
       connection.connection.stream.destroy();

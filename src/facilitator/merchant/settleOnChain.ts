@@ -37,8 +37,7 @@ export async function settleOnChain(
   if (amount === 0n) return { answer: paid("", amount), isKept: true };
   let current = stored;
   for (let sendings = 1; sendings <= MAX_SENDINGS; sendings++) {
-    const knownGas = sendings === 1 ? await knownGasFor(dependencies, current, amount, gas) : undefined;
-    const tried = await trySettling(dependencies, current, amount, knownGas);
+    const tried = await trySettling(dependencies, current, amount, sendings === 1 ? gas : undefined);
     if (tried.hash !== undefined) {
       if (tried.gasUsed !== null) gas.learn(current, tried.gasUsed);
       return { answer: paid(tried.hash, amount), isKept: true };
@@ -51,22 +50,24 @@ export async function settleOnChain(
 }
 
 /**
- * Gas for a settlement of which it is known that it goes through: at the newest block its payer has the money and the
- * allowance, the nonce is free, and others of the same token went the same way. An estimate would say no more. Should it run
- * out of gas all the same, it is sent again with a look at it.
+ * Gas for a settlement of which it is known, at the newest block and out of memory, that it goes through: its payer has the
+ * funds and the nonce, and others of the same token went the same way. An estimate would say no more of the block that holds it.
+ * Should it run out of gas all the same, it is sent again with a look at it.
  */
 async function knownGasFor(
   { payers }: Dependencies,
-  { payload, permit, reorged, ...stored }: StoredPayment,
+  { payload, scheme, permit, reorged }: StoredPayment,
   amount: bigint,
   gas: SettlementGas,
 ): Promise<bigint | undefined> {
-  const limit = gas.limitFor({ ...stored, payload });
+  const limit = gas.limitFor({ scheme, payload });
   if (limit === undefined || permit !== null || reorged) return undefined;
-  const { from: payer, permitted, nonce } = payload.permit2Authorization;
-  const state = await payers.stateOf({ token: permitted.token, payer }, nonce);
-  const isPayable = state.balance >= amount && state.allowance >= amount;
-  return isPayable && !state.nonceUsed && !state.payerHasCode ? limit : undefined;
+  const { from: payer, nonce, permitted, deadline } = payload.permit2Authorization;
+  // What cannot be told out of memory is left to the look at it.
+  const state = await payers.stateOf({ token: permitted.token, payer }, nonce).catch(() => undefined);
+  if (state === undefined || state.nonceUsed || state.payerHasCode || state.block.timestamp > deadline)
+    return undefined;
+  return state.balance >= amount && state.allowance >= amount ? limit : undefined;
 }
 
 /** How one sending went: paid by `hash`, refused in these words, or without a block that says so. */
@@ -82,13 +83,20 @@ async function trySettling(
   dependencies: Dependencies,
   stored: StoredPayment,
   amount: bigint,
-  knownGas: bigint | undefined,
+  gas: SettlementGas | undefined,
 ): Promise<Tried> {
+  // What an earlier process has sent may not have been looked at either.
+  let wasLookedAt = gas === undefined;
+  const known = async (): Promise<bigint | undefined> => {
+    const limit = gas && (await knownGasFor(dependencies, stored, amount, gas));
+    wasLookedAt = limit === undefined;
+    return limit;
+  };
   try {
-    const { ended } = await send(dependencies, stored, amount, knownGas);
+    const { ended } = await send(dependencies, stored, amount, known);
     const { hash, status, blockNumber, gasUsed } = await ended;
     if (status === "included") return { hash, gasUsed, isInconclusive: false };
-    return { gasUsed, isInconclusive: blockNumber === null || knownGas !== undefined };
+    return { gasUsed, isInconclusive: blockNumber === null || !wasLookedAt };
   } catch (error) {
     if (!isRefusal(error)) throw error;
     const revert = error instanceof CallReverted ? error.revert?.words : error.message;
@@ -100,7 +108,7 @@ async function send(
   dependencies: Dependencies,
   stored: StoredPayment,
   amount: bigint,
-  knownGas: bigint | undefined,
+  knownGas: () => Promise<bigint | undefined>,
 ): Promise<SentTransaction> {
   const { outbox } = dependencies;
   const { digest, permit, transactions } = stored;
