@@ -44,7 +44,7 @@ export async function readBlockReceipts(
   throw new OpgError("chain_unavailable", words, { block: block.number });
 }
 
-/** The receipt of a transaction, where a block holds it. */
+/** The receipt of a transaction, as the endpoint has it: it may be of a block that the chain has replaced. */
 export async function readReceipt(provider: RpcProvider, hash: string): Promise<Receipt | undefined> {
   const receipt = (await provider.send("eth_getTransactionReceipt", [hash])) as WireReceipt | null;
   return receipt ? read(receipt) : undefined;
@@ -67,10 +67,22 @@ function read({ transactionHash: hash, status, blockNumber, blockHash, gasUsed }
   return { hash, status: outcome, blockNumber: Number(blockNumber), blockHash, gasUsed: BigInt(gasUsed) };
 }
 
-/** Says it in its own words: an unknown method is a fault of the endpoint's to our provider, like any other. */
-function isUnsupported(error: unknown): boolean {
-  if (isError(error, "UNSUPPORTED_OPERATION")) return true;
-  const { message = "", cause } = (error ?? {}) as { message?: string; cause?: unknown };
-  if (/not (found|supported|available|exist|allowed|implemented)|unsupported|-32601/i.test(message)) return true;
+const METHOD_NOT_FOUND = -32601;
+/** A block that is not found is not a method that is not there. */
+const namesMethod =
+  /(method|eth_getBlockReceipts).*(not|unsupported|unknown)|(unsupported|unknown).*(method|eth_getBlockReceipts)/i;
+
+/** As the endpoint itself says it: an unknown method is a fault of the endpoint's to our provider, like any other. */
+function isUnsupported(thrown: unknown): boolean {
+  if (isError(thrown, "UNSUPPORTED_OPERATION")) return true;
+  const { error, info, cause } = (thrown ?? {}) as { error?: Told; info?: { error?: Told }; cause?: unknown };
+  const told = error ?? info?.error;
+  if (told?.code === METHOD_NOT_FOUND || namesMethod.test(told?.message ?? "")) return true;
   return cause !== undefined && isUnsupported(cause);
+}
+
+/** What an endpoint answers instead of a result. */
+interface Told {
+  code?: number;
+  message?: string;
 }

@@ -16,7 +16,7 @@ export type BroadcastOutcome =
 
 /** As geth, reth, nethermind, besu, erigon and anvil put it; the first that fits counts. */
 const meanings: readonly [RegExp, BroadcastOutcome][] = [
-  [/already (known|imported|exists)|known transaction/i, "accepted"],
+  [/already (known|imported|exists)|\bknown transaction/i, "accepted"],
   [/nonce.*(too low|already|used)|old ?nonce/i, "nonce_used"],
   [/replace/i, "outbid"],
   [/insufficient (funds|balance)|balance too low|upfront cost/i, "no_funds"],

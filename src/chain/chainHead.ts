@@ -86,7 +86,8 @@ export class ChainHead {
     const failures: unknown[] = [];
     for (const block of path) {
       this.#isCatchingUp = block !== path.at(-1);
-      const kept = this.#blocks.filter(({ number }) => number < block.number);
+      // Of what a gap hides nobody knows whether it was replaced.
+      const kept = isGap ? [] : this.#blocks.filter(({ number }) => number < block.number);
       this.#blocks = [...kept, block].slice(-REMEMBERED_BLOCKS);
       const telling = [...this.#listeners].map(async (listener) => listener(block, isGap));
       for (const told of await Promise.allSettled(telling)) if (told.status === "rejected") failures.push(told.reason);
@@ -94,7 +95,10 @@ export class ChainHead {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** The blocks from the first one that is new up to `newest`. */
+  /**
+   * The blocks from the first one that is new up to `newest`. What cannot be read, because endpoints have dropped it or not got
+   * it yet, is left out: else nothing would be followed as long as that lasts.
+   */
   async #pathTo(newest: HeadBlock): Promise<{ path: HeadBlock[]; isGap: boolean }> {
     const [oldest, last] = [this.#blocks[0], this.#blocks.at(-1)];
     const path = [newest];
@@ -106,7 +110,9 @@ export class ChainHead {
       if (isBefore || path.length >= REMEMBERED_BLOCKS || newest.number - last.number > REMEMBERED_BLOCKS) {
         return { path: [newest], isGap: true };
       }
-      first = await this.#read(first.parentHash);
+      const parent = await this.#read(first.parentHash).catch(() => undefined);
+      if (!parent) return { path: [newest], isGap: true };
+      first = parent;
       path.unshift(first);
     }
     return { path, isGap: false };

@@ -1,5 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ActingDependencies } from "./dependencies.ts";
 import { relockTask } from "./relockTask.ts";
+
+/** Tasks that are begun together. */
+const BEGUN_AT_ONCE = 16;
+/** How long the next ones wait for them at most: a step waits without limit where no signer can send it. */
+const BEGIN_WITHIN_MS = 500;
+
+/** Tasks that are locked once more by this process now. */
+const relocking = new WeakMap<ActingDependencies, Set<string>>();
 
 /**
  * Takes every task that is not at its end a step further: claims that nobody works on in any process, certificates that are
@@ -12,9 +21,28 @@ export async function finishTasks(dependencies: ActingDependencies): Promise<voi
     logger.warn({ err: error, taskId }, "a task could not be taken further");
   };
   await outbox.adopt();
-  for (const taskId of await store.tasksWithoutLock()) await relockTask(dependencies, taskId).catch(failed(taskId));
-  for (const taskId of await store.tasksIn(["claimed"])) void opener.finish(taskId).catch(failed(taskId));
+  await begin(await store.tasksWithoutLock(), (taskId) => relockOnce(dependencies, taskId).catch(failed(taskId)));
+  await begin(await store.tasksIn(["claimed"]), (taskId) => opener.finish(taskId).catch(failed(taskId)));
   const decided = await store.tasksIn(["certified", "refused", "expired"]);
   const overdue = await store.tasksIn(["released"], head.newest.timestamp - terms.settleWindowSeconds);
-  for (const taskId of [...decided, ...overdue]) await closer.close(taskId).catch(failed(taskId));
+  await begin([...decided, ...overdue], (taskId) => closer.close(taskId).catch(failed(taskId)));
+}
+
+/** A few at a time, but those that take long are left to themselves. */
+async function begin(taskIds: readonly string[], work: (taskId: string) => Promise<void>): Promise<void> {
+  for (let from = 0; from < taskIds.length; from += BEGUN_AT_ONCE) {
+    const waited = new AbortController();
+    const begun = Promise.all(taskIds.slice(from, from + BEGUN_AT_ONCE).map(work));
+    const late = sleep(BEGIN_WITHIN_MS, undefined, { signal: waited.signal }).catch(() => undefined);
+    await Promise.race([begun, late]);
+    waited.abort();
+  }
+}
+
+async function relockOnce(dependencies: ActingDependencies, taskId: string): Promise<void> {
+  const running = relocking.get(dependencies) ?? new Set();
+  relocking.set(dependencies, running);
+  if (running.has(taskId)) return;
+  running.add(taskId);
+  await relockTask(dependencies, taskId).finally(() => running.delete(taskId));
 }

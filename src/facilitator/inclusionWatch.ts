@@ -1,9 +1,10 @@
 import { readBlockReceipts, type Receipt, readReceipt } from "#chain/blockReceipts.ts";
+import { blocksByNumber, type BlocksByNumber } from "#chain/blocksByNumber.ts";
 import type { HeadBlock } from "#chain/chainHead.ts";
 import type { RpcProvider } from "#chain/rpcProvider.ts";
 import type { Logger } from "#service/logger.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
-import type { NoncePlace, WatchedTransaction } from "#store/facilitatorTransactions.ts";
+import type { Attempt, NoncePlace, WatchedTransaction } from "#store/facilitatorTransactions.ts";
 import type { OutboxCounters } from "./outboxMetrics.ts";
 import type { Signers } from "./signers.ts";
 import { type Ending, keyOf, type Watched, watched } from "./watchedTransaction.ts";
@@ -24,6 +25,9 @@ export interface WatchDependencies {
   logger: Logger;
 }
 
+/** Transactions that are asked about at the same time. */
+const ASKED_AT_ONCE = 16;
+
 /**
  * Knows in which block each transaction is: it takes in block after block, records what counts, and takes that back when the
  * block is replaced. The blocks name their transactions, so nothing is asked about one that is in none of them.
@@ -35,6 +39,8 @@ export class InclusionWatch {
   #newest: HeadBlock | undefined;
   /** Whether a block could not be taken in whole, so that every receipt has to be asked for. */
   #isBehind = false;
+  /** What changes places goes one after the other, so that no older answer overrides a newer one. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(dependencies: WatchDependencies) {
     this.#dependencies = dependencies;
@@ -72,18 +78,26 @@ export class InclusionWatch {
     ended.resolve({ hash, status: "reverted", blockNumber: null, blockHash: null, gasUsed: null });
   }
 
-  /** Another transaction has taken the nonce for good. */
-  async displace(item: Watched): Promise<void> {
-    const { hash } = item.transaction;
-    await this.#end(item, { hash, status: "reverted", blockNumber: null, blockHash: null, gasUsed: null });
-    this.#dependencies.signers.release(item.transaction.signer);
-    this.#forget(item);
+  /** Another transaction has taken the nonce for good, unless it is an attempt that another process has signed. */
+  displace(item: Watched): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.find(item.transaction) !== item) return;
+      for (const attempt of await this.#dependencies.store.attemptsOf(item.transaction)) this.#learn(item, attempt);
+      await this.#askAll([item]);
+      if (item.place) return this.#countAll();
+      const { hash } = item.transaction;
+      await this.#end(item, { hash, status: "reverted", blockNumber: null, blockHash: null, gasUsed: null });
+      this.#dependencies.signers.release(item.transaction.signer);
+      this.#forget(item);
+    });
   }
 
-  /** Looks whether a block holds one of the attempts already. @throws OpgError `chain_unavailable` */
-  async lookFor(item: Watched): Promise<void> {
-    await this.#ask(item);
-    await this.#countAll();
+  /** Looks whether blocks hold some already. @throws OpgError `chain_unavailable` */
+  lookFor(items: readonly Watched[]): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#askAll(items);
+      await this.#countAll();
+    });
   }
 
   /** Blocks may have been missed: the next one is taken in by asking about everything. */
@@ -92,15 +106,28 @@ export class InclusionWatch {
   }
 
   /** Takes in the chain's next block. What fails is made up for at the next one. */
-  async takeIn(block: HeadBlock, isGap: boolean): Promise<void> {
-    this.#newest = block;
-    const isWhole = !isGap && !this.#isBehind;
-    this.#isBehind = true;
-    if (isWhole) await this.#follow(block);
-    else for (const item of [...this.#watched.values()]) await this.#ask(item);
-    this.#isBehind = false;
-    await this.#countAll();
-    await this.#finish(block);
+  takeIn(block: HeadBlock, isGap: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#newest = block;
+      const isWhole = !isGap && !this.#isBehind;
+      this.#isBehind = true;
+      await (isWhole ? this.#follow(block) : this.#askAll([...this.#watched.values()]));
+      this.#isBehind = false;
+      await this.#countAll();
+      await this.#finish(block);
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #learn(item: Watched, { hash, raw }: Attempt): void {
+    if (item.attempts.some((attempt) => attempt.hash === hash)) return;
+    item.attempts.unshift({ hash, raw });
+    this.#byHash.set(hash, item);
   }
 
   async #follow(block: HeadBlock): Promise<void> {
@@ -117,17 +144,36 @@ export class InclusionWatch {
     }
   }
 
-  async #ask(item: Watched): Promise<void> {
+  async #askAll(items: readonly Watched[]): Promise<void> {
+    const blocks = blocksByNumber(this.#dependencies.provider);
+    for (let from = 0; from < items.length; from += ASKED_AT_ONCE) {
+      const asking = items.slice(from, from + ASKED_AT_ONCE).map((item) => this.#ask(item, blocks));
+      // None may still be asking when the next turn begins.
+      const failed = (await Promise.allSettled(asking)).find(({ status }) => status === "rejected");
+      if (failed?.status === "rejected") throw failed.reason;
+    }
+  }
+
+  /** One that is not watched any more is left alone, and a receipt that is only missing changes nothing. */
+  async #ask(item: Watched, blocks: BlocksByNumber): Promise<void> {
+    if (this.find(item.transaction) !== item) return;
     const { provider } = this.#dependencies;
     const receipts = await Promise.all(item.attempts.map(({ hash }) => readReceipt(provider, hash)));
-    const found = receipts.find((receipt) => receipt !== undefined);
-    if (item.place && item.place.blockHash !== found?.blockHash) await this.#takeOut(item);
+    const shown = await Promise.all(receipts.map(async (receipt) => receipt && (await isShown(receipt, blocks))));
+    const found = receipts.find((_, index) => shown[index]);
+    const { place } = item;
+    if (place && place.blockHash !== found?.blockHash) {
+      const there = await blocks(place.blockNumber);
+      if (!there || there.hash === place.blockHash) return;
+      await this.#takeOut(item);
+    }
     if (found && !item.place) this.#put(item, found);
   }
 
   #put(item: Watched, receipt: Receipt): void {
     if (!item.place) this.#dependencies.signers.release(item.transaction.signer);
     item.place = receipt;
+    item.blocksDisplaced = 0;
   }
 
   /** The block that held it is none of the chain's any more. */
@@ -191,4 +237,10 @@ export class InclusionWatch {
   #placed(): (Watched & { place: Receipt })[] {
     return [...this.#watched.values()].filter((item): item is Watched & { place: Receipt } => item.place !== undefined);
   }
+}
+
+/** Endpoints may still answer with the receipt of a block that was replaced. */
+async function isShown({ hash, blockNumber, blockHash }: Receipt, blocks: BlocksByNumber): Promise<boolean> {
+  const block = await blocks(blockNumber);
+  return block?.hash === blockHash && block.transactions.includes(hash);
 }

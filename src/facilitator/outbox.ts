@@ -4,6 +4,7 @@ import type { ChainHead, HeadBlock } from "#chain/chainHead.ts";
 import { FeeQuote } from "#chain/feeQuote.ts";
 import type { RpcProvider } from "#chain/rpcProvider.ts";
 import { signTransaction } from "#chain/signTransaction.ts";
+import { CallReverted } from "#chain/submitCall.ts";
 import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { Logger } from "#service/logger.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
@@ -89,10 +90,10 @@ export class Outbox {
    */
   async adopt(): Promise<void> {
     const stored = await this.#dependencies.store.watchedTransactions();
-    for (const { transaction, attempts } of stored) {
-      const isNew = this.#watch.find(transaction) === undefined;
-      if (isNew && this.#lastOnTheirWay.has(transaction.hash)) await this.#adoptOne({ transaction, attempts });
-    }
+    const left = stored.filter(({ transaction }) => {
+      return this.#watch.find(transaction) === undefined && this.#lastOnTheirWay.has(transaction.hash);
+    });
+    await this.#settleIn(left.map((each) => this.#takeOver(each)));
     this.#lastOnTheirWay = new Set(stored.map(({ transaction }) => transaction.hash));
   }
 
@@ -123,7 +124,9 @@ export class Outbox {
       });
     } catch (error) {
       this.signers.release(signer.address);
-      throw error;
+      if (sender !== "signer" || signer.isOwner || !isNotASigner(error)) throw error;
+      this.signers.unauthorize(signer);
+      return this.send(subject, purpose, call, { sender, ...(knownGas ? { knownGas } : {}) });
     }
     this.signers.noteNonce(stored.signer, stored.nonce);
     if (stored.hash !== signedHash) {
@@ -132,6 +135,8 @@ export class Outbox {
     }
     const { hash, nonce } = stored;
     this.#dependencies.logger.info({ subject, purpose, hash, nonce, signer: signer.address }, "transaction signed");
+    // Another call for it may have seen it in the store, and taken a place for it.
+    if (this.#watch.find(stored)) this.signers.release(signer.address);
     const item = this.#watch.add({ transaction: stored, attempts: [] });
     await this.#resender.submit(item);
     return { hash, ended: item.ended.promise };
@@ -145,19 +150,21 @@ export class Outbox {
     const ending = storedEnding(transaction);
     if (ending) return { hash, ended: Promise.resolve(ending) };
     const attempts = await this.#dependencies.store.attemptsOf(transaction);
-    const item = await this.#adoptOne({ transaction, attempts });
+    const item = this.#takeOver({ transaction, attempts });
+    await this.#settleIn([item]);
     return { hash, ended: item.ended.promise };
   }
 
-  async #adoptOne(stored: WatchedTransaction): Promise<Watched> {
-    const item = this.#takeOver(stored);
-    if (item.place && this.#dependencies.head.holds(item.place.blockHash)) return item;
-    await this.#watch.lookFor(item);
-    if (!item.place) await this.#resender.submit(item);
-    return item;
+  /** Looks where they are, and sends again what is in no block. */
+  async #settleIn(items: readonly Watched[]): Promise<void> {
+    const { head } = this.#dependencies;
+    await this.#watch.lookFor(items.filter(({ place }) => !place || !head.holds(place.blockHash)));
+    await Promise.all(items.filter(({ place }) => !place).map((item) => this.#resender.submit(item)));
   }
 
   #takeOver(stored: WatchedTransaction): Watched {
+    const known = this.#watch.find(stored.transaction);
+    if (known) return known;
     const item = this.#watch.add(stored);
     this.signers.noteNonce(stored.transaction.signer, stored.transaction.nonce);
     if (!item.place) this.signers.occupy(stored.transaction.signer);
@@ -175,4 +182,9 @@ export class Outbox {
     // What seems to be missing may be in the next block, which is known already.
     if (!isCatchingUp) await this.#resender.tend();
   }
+}
+
+/** The entry was told to take no calls of this signer any more. */
+function isNotASigner(error: unknown): boolean {
+  return error instanceof CallReverted && error.revert?.name === "NotASigner";
 }

@@ -42,11 +42,12 @@ export class Resender {
     item.isToBeSent = false;
     const outcome = await broadcast(this.#dependencies.provider, raw);
     item.blocksRefused = outcome === "refused" ? item.blocksRefused + 1 : 0;
+    item.isUnderpaid = outcome === "fee_too_low";
     if (outcome === "accepted") return;
     this.#dependencies.logger.warn({ hash, purpose, signer, outcome }, "broadcast not accepted, watching on");
     if (outcome === "nonce_used") item.isNonceUsed = true;
-    if (outcome === "unanswered" || outcome === "refused") item.isToBeSent = true;
-    if (outcome === "outbid" || outcome === "fee_too_low") item.blocksWaited = LATE_AFTER_BLOCKS;
+    if (outcome === "unanswered" || outcome === "refused" || outcome === "no_funds") item.isToBeSent = true;
+    if (outcome === "outbid") item.blocksWaited = LATE_AFTER_BLOCKS;
     if (outcome === "no_funds") await this.#handOver(item);
   }
 
@@ -68,7 +69,8 @@ export class Resender {
     const { purpose, raw } = item.transaction;
     const isUnwanted = item.blocksRefused >= GIVEN_UP_AFTER_BLOCKS || (purpose === "clear" && !isEmpty(raw));
     if (signer && isUnwanted) return this.#sign(item, signer, "refused", true);
-    if (signer && item.blocksWaited >= LATE_AFTER_BLOCKS && this.#isUnderpriced(raw)) {
+    const isLate = item.blocksWaited >= LATE_AFTER_BLOCKS;
+    if (signer && (item.isUnderpaid || (isLate && this.#isUnderpriced(raw)))) {
       return this.#sign(item, signer, "underpriced", false);
     }
     if (item.isToBeSent || item.blocksWaited % REBROADCAST_AFTER_BLOCKS === 0) return this.submit(item);
@@ -111,9 +113,13 @@ export class Resender {
     const mined = await provider.getTransactionCount(address, "latest");
     const signer = signers.find(address);
     if (signer) signer.minedNonces = Math.max(signer.minedNonces, mined);
-    for (const item of items.filter(({ transaction }) => transaction.nonce < mined)) {
-      await this.#watch.lookFor(item);
-      if (item.place) continue;
+    const [used, unused] = [
+      items.filter(({ transaction }) => transaction.nonce < mined),
+      items.filter(({ transaction }) => transaction.nonce >= mined),
+    ];
+    for (const item of unused) item.blocksDisplaced = 0;
+    await this.#watch.lookFor(used);
+    for (const item of used.filter(({ place }) => !place)) {
       item.blocksDisplaced += 1;
       if (item.blocksDisplaced >= DISPLACED_AFTER_BLOCKS) await this.#watch.displace(item);
     }

@@ -131,6 +131,12 @@ export class Signers {
     this.#serve();
   }
 
+  /** The entry takes no calls of it, until it is made known to it anew. */
+  unauthorize(signer: Signer): void {
+    signer.authorized = false;
+    this.#dependencies.logger.warn({ signer: signer.address }, "the entry does not take calls of a signer any more");
+  }
+
   /** The endpoint says that it cannot pay: it is passed over until it can. */
   async ranOut(address: string): Promise<void> {
     const signer = this.find(address);

@@ -23,6 +23,8 @@ export interface Watched {
   blocksRefused: number;
   /** Whether the endpoint said that a block holds its nonce. */
   isNonceUsed: boolean;
+  /** Whether the endpoint said that it pays too little, whatever our own quote says. */
+  isUnderpaid: boolean;
   /** Whether it has to be handed to the endpoint again at the next block. */
   isToBeSent: boolean;
 }
@@ -35,7 +37,14 @@ export function watched({ transaction, attempts }: WatchedTransaction): Watched 
   const item: Watched = {
     ...{ transaction, place, isCounted: place !== undefined, ended: Promise.withResolvers<Ending>() },
     attempts: [...attempts.filter((attempt) => attempt.hash !== hash), { hash, raw }],
-    ...{ blocksWaited: 0, blocksDisplaced: 0, blocksRefused: 0, isNonceUsed: false, isToBeSent: false },
+    ...{
+      blocksWaited: 0,
+      blocksDisplaced: 0,
+      blocksRefused: 0,
+      isNonceUsed: false,
+      isUnderpaid: false,
+      isToBeSent: false,
+    },
   };
   if (place) item.ended.resolve(place);
   return item;
