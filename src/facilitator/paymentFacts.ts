@@ -1,6 +1,9 @@
+import type { PaymentQuestion } from "#chain/chainFacts.ts";
+import type { PayerStates } from "#chain/payerStates.ts";
 import { readPermitFacts } from "#chain/permitFacts.ts";
 import type { Holding } from "#store/taskClaims.ts";
 import type { PaymentFacts, TaskPayment } from "./checks/payment.ts";
+import { recoverSigner } from "./checks/recoverSigner.ts";
 import type { Dependencies } from "./dependencies.ts";
 
 /**
@@ -17,7 +20,7 @@ export async function taskPaymentFacts(
   const { token } = terms;
   const { from: payer, nonce, permitted } = authorization;
   const [chainFacts, holding, { outstanding }] = await Promise.all([
-    payers.factsOf({ token, payer, nonce, digest, signature }),
+    payerFacts(payers, { token, payer, nonce, digest, signature }),
     store.holdingOf(payer, nonce, identifier),
     store.exposureOf(payer, token),
   ]);
@@ -32,6 +35,17 @@ export async function taskPaymentFacts(
   const claim = claimIn(holding, digest);
   const facts = { ...chainFacts, lock: lock.status, entriesPaused: isPaused, claim, outstanding };
   return { facts: permits ? { ...facts, permits } : facts, holding };
+}
+
+/**
+ * What the chain says about a payment. Only whose own key has signed is followed by {@link PayerStates}: anybody could
+ * otherwise have it follow wallets without end, in others' names.
+ *
+ * @throws OpgError `chain_unavailable`
+ */
+export function payerFacts(payers: PayerStates, question: PaymentQuestion): ReturnType<PayerStates["factsOf"]> {
+  const isPayers = recoverSigner(question.digest, question.signature) === question.payer;
+  return isPayers ? payers.factsOf(question) : payers.unfollowedFactsOf(question);
 }
 
 function claimIn(holding: Holding | undefined, digest: string): PaymentFacts["claim"] {
