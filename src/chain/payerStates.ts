@@ -6,9 +6,9 @@ import { type PaymentFacts, type PaymentQuestion, readContractSignature } from "
 import { type Followed, FollowedSet } from "./followed.ts";
 import type { PayerReaderAdapter, PayerReading, WalletFunds, WalletQuestion, WordQuestion } from "./payerReader.ts";
 
-/** A payer comes back; 20 of these are read in one call. About 10 MB. */
+/** A payer comes back; a hundred of these are read in one call. */
 const WALLET_LIMITS = { most: 20_000, blocks: 300 };
-/** Of random nonces no word is ever asked for again, and those of our own clients are asked for at once. About 15 MB. */
+/** Of random nonces no word is ever asked for again, and those of our own clients are asked for at once. */
 const WORD_LIMITS = { most: 50_000, blocks: 5 };
 /** Slower reads do not keep a block from being gone by: what they would say is not known until they are done. */
 const ADVANCE_MS = 2_000;

@@ -19,11 +19,11 @@ export async function taskPaymentFacts(
 ): Promise<{ facts: PaymentFacts; holding: Holding | undefined }> {
   const { token } = terms;
   const { from: payer, nonce, permitted } = authorization;
-  const [chainFacts, holding, { outstanding }] = await Promise.all([
+  const [chainFacts, holding] = await Promise.all([
     payerFacts(payers, { token, payer, nonce, digest, signature }),
     store.holdingOf(payer, nonce, identifier),
-    store.exposureOf(payer, token),
   ]);
+  const { outstanding } = await store.exposureOf(payer, token, chainFacts.block.number);
   // Only a permit helps then, so the answer says which one the token would take.
   const isShort = chainFacts.allowance < permitted.amount + outstanding;
   const [isPaused, lock, permits] = await Promise.all([

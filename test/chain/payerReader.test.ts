@@ -36,7 +36,7 @@ describe("PayerReaderAdapter", () => {
   it("does not ask a chain that is down for each of them", async () => {
     const calls: number[] = [];
     const reading = new PayerReaderAdapter(addressOf(2), poisonedChain(calls, true)).read(wallets, words, 1);
-    expect(await reading.catch((error: Error) => error.message)).to.equal("out of gas");
+    expect(await reading.catch((error: unknown) => (error as Error).message)).to.equal("out of gas");
     expect(calls.length).to.be.at.most(6);
   });
 });

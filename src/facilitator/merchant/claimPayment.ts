@@ -59,10 +59,8 @@ async function newestFacts({ provider, payers, store }: Dependencies, payment: M
   await payers.advance();
   const { from: payer, permitted } = payment.permit2Authorization;
   const { token, amount } = permitted;
-  const [chainFacts, { outstanding }] = await Promise.all([
-    payerFacts(payers, questionOf(payment)),
-    store.exposureOf(payer, token),
-  ]);
+  const chainFacts = await payerFacts(payers, questionOf(payment));
+  const { outstanding } = await store.exposureOf(payer, token, chainFacts.block.number);
   const facts: ProxyFacts = { ...chainFacts, outstanding };
   if (facts.allowance >= amount + outstanding) return facts;
   const permits = await readPermitFacts(provider, token, payer, facts.block.number);
