@@ -78,7 +78,7 @@ export class FollowedSet<Question, Value> {
   }
 
   /** Notes what was read, in the order of `entries`. */
-  know(entries: readonly Followed<Question, Value>[], values: readonly Value[]): void {
+  know(entries: readonly Followed<Question, Value>[], values: readonly (Value | undefined)[]): void {
     entries.forEach((entry, index) => {
       entry.value = values[index];
       this.#missing.delete(entry);

@@ -22,14 +22,14 @@ export interface WalletFunds {
   payerHasCode: boolean;
 }
 
-/** What was read, in the order of the questions. */
+/** What was read, in the order of the questions; nothing in the place of what the chain fails to answer. */
 export interface PayerReading {
-  funds: WalletFunds[];
-  bitmaps: bigint[];
+  funds: (WalletFunds | undefined)[];
+  bitmaps: (bigint | undefined)[];
 }
 
-/** Wallets and words read in one call: each costs about 20k gas, and nodes allow a call 50 million. */
-const MAX_PER_CALL = 1_000;
+/** Wallets and words read in one call: a hostile token uses up 400k gas of a wallet's, and nodes allow a call 50 million. */
+const MAX_PER_CALL = 100;
 /** Hex digits of a word. */
 const WORD = 64;
 
@@ -49,9 +49,10 @@ export class PayerReaderAdapter {
   }
 
   /**
-   * Reads everything asked for, as of one block.
+   * Reads everything asked for, as of one block. Tokens are anybody's contracts: what makes a call fail is looked for, so that
+   * only it goes without an answer.
    *
-   * @throws OpgError `chain_unavailable`
+   * @throws OpgError `chain_unavailable` where the chain answers nothing at all
    */
   async read(
     wallets: readonly WalletQuestion[],
@@ -62,12 +63,57 @@ export class PayerReaderAdapter {
     const parts = await Promise.all(
       Array.from({ length: calls }, async (_, index) => {
         const [from, to] = [index * MAX_PER_CALL, (index + 1) * MAX_PER_CALL];
-        const data = encode(wallets.slice(from, to), words.slice(from, to));
-        return decode(await this.#provider.call({ to: this.#address, data, blockTag: blockNumber }));
+        return this.#readPart(wallets.slice(from, to), words.slice(from, to), blockNumber);
       }),
     );
-    return { funds: parts.flatMap(({ funds }) => funds), bitmaps: parts.flatMap(({ bitmaps }) => bitmaps) };
+    return joined(parts);
   }
+
+  async #readPart(
+    wallets: readonly WalletQuestion[],
+    words: readonly WordQuestion[],
+    blockNumber: number,
+  ): Promise<PayerReading> {
+    try {
+      return await this.#call(wallets, words, blockNumber);
+    } catch {
+      // A chain that does not answer this either is not asked for each of them.
+      await this.#call([], [], blockNumber);
+      return this.#readHalves(wallets, words, blockNumber);
+    }
+  }
+
+  async #readHalves(
+    wallets: readonly WalletQuestion[],
+    words: readonly WordQuestion[],
+    blockNumber: number,
+  ): Promise<PayerReading> {
+    if (wallets.length + words.length <= 1) {
+      return { funds: wallets.map(() => undefined), bitmaps: words.map(() => undefined) };
+    }
+    const [wallet, word] = [Math.ceil(wallets.length / 2), Math.floor(words.length / 2)];
+    const halves = [
+      [wallets.slice(0, wallet), words.slice(0, word)],
+      [wallets.slice(wallet), words.slice(word)],
+    ] as const;
+    const read = halves.map(async (half) =>
+      this.#call(...half, blockNumber).catch(() => this.#readHalves(...half, blockNumber)),
+    );
+    return joined(await Promise.all(read));
+  }
+
+  async #call(
+    wallets: readonly WalletQuestion[],
+    words: readonly WordQuestion[],
+    blockNumber: number,
+  ): Promise<PayerReading> {
+    const data = encode(wallets, words);
+    return decode(await this.#provider.call({ to: this.#address, data, blockTag: blockNumber }));
+  }
+}
+
+function joined(parts: readonly PayerReading[]): PayerReading {
+  return { funds: parts.flatMap(({ funds }) => funds), bitmaps: parts.flatMap(({ bitmaps }) => bitmaps) };
 }
 
 /** Both lists behind their offsets, each behind its length; all of their members are two words. */

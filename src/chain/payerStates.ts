@@ -1,14 +1,17 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Provider } from "ethers";
 import { OpgError } from "#protocol/errors.ts";
 import type { ChainHead } from "./chainHead.ts";
 import { type PaymentFacts, type PaymentQuestion, readContractSignature } from "./chainFacts.ts";
 import { type Followed, FollowedSet } from "./followed.ts";
-import type { PayerReaderAdapter, WalletFunds, WalletQuestion, WordQuestion } from "./payerReader.ts";
+import type { PayerReaderAdapter, PayerReading, WalletFunds, WalletQuestion, WordQuestion } from "./payerReader.ts";
 
-/** A payer comes back; 20 of these are read in one call. About 10 MB. */
+/** A payer comes back; a hundred of these are read in one call. */
 const WALLET_LIMITS = { most: 20_000, blocks: 300 };
-/** Of random nonces no word is ever asked for again, and those of our own clients are asked for at once. About 15 MB. */
+/** Of random nonces no word is ever asked for again, and those of our own clients are asked for at once. */
 const WORD_LIMITS = { most: 50_000, blocks: 5 };
+/** Slower reads do not keep a block from being gone by: what they would say is not known until they are done. */
+const ADVANCE_MS = 2_000;
 /** Tries to read something that a new block overtakes each time. */
 const MAX_READS = 5;
 
@@ -29,7 +32,7 @@ export interface PayerState extends WalletFunds {
 /** What payer states are read with. */
 export interface PayerStatesDependencies {
   provider: Provider;
-  /** Says which block is the newest. */
+  /** Says which block is the newest. Its own: a look must not wait for what others do about a block, nor fail with them. */
   head: Pick<ChainHead, "advance" | "newest">;
   reader: Pick<PayerReaderAdapter, "read">;
   /** Seconds since 1970. */
@@ -83,15 +86,16 @@ export class PayerStates {
       const block = this.#freshBlock();
       const [funds, bits] = [this.#wallets.valueOf(wallet), this.#words.valueOf(word)];
       if (funds !== undefined && bits !== undefined) {
-        return { ...funds, block, nonceUsed: ((bits >> (nonce & 255n)) & 1n) === 1n };
+        return { ...funds, block, nonceUsed: isSet(bits, nonce) };
       }
       await this.#readMissing();
     }
-    throw new OpgError("chain_unavailable", "Blocks come faster than they can be read; try again in a moment.");
+    throw unread();
   }
 
   /**
-   * Everything about a payment at the newest block that was seen. Only a payer with code is asked, about the signature.
+   * Everything about a payment at the newest block that was seen. Only a payer with code is asked, about the signature. The
+   * payer is followed from then on, so nobody may come here in the name of another.
    *
    * @throws OpgError `chain_unavailable`
    */
@@ -101,6 +105,27 @@ export class PayerStates {
     const { provider } = this.#dependencies;
     const contractAcceptsSignature = await readContractSignature(provider, question, facts.block.number);
     return { ...facts, contractAcceptsSignature };
+  }
+
+  /**
+   * The same without a trace: for payments that were not signed by the payer's own key, but may have been by a payer with code.
+   *
+   * @throws OpgError `chain_unavailable`
+   */
+  async unfollowedFactsOf(question: PaymentQuestion): Promise<PaymentFacts & { block: ObservedBlock }> {
+    const { provider, reader } = this.#dependencies;
+    if (!this.#block) await this.advance();
+    const block = this.#freshBlock();
+    const { token, payer, nonce } = question;
+    const word = { payer, position: nonce >> 8n };
+    const [read, contractAcceptsSignature] = await Promise.all([
+      reader.read([{ token, payer }], [word], block.number),
+      readContractSignature(provider, question, block.number),
+    ]);
+    const [funds, bits] = [read.funds[0], read.bitmaps[0]];
+    if (funds === undefined || bits === undefined) throw unread();
+    const facts = { ...funds, block, nonceUsed: isSet(bits, nonce) };
+    return funds.payerHasCode ? { ...facts, contractAcceptsSignature } : facts;
   }
 
   #freshBlock(): ObservedBlock {
@@ -122,13 +147,22 @@ export class PayerStates {
     if (hash === this.#block?.hash) return this.#block;
     const wallets = this.#wallets.dueAt(newest.number);
     const words = this.#words.dueAt(newest.number);
-    const { funds, bitmaps } = await this.#read(wallets, words, newest.number);
+    const reading = this.#read(wallets, words, newest.number);
+    const timer = new AbortController();
+    const timeout = sleep(ADVANCE_MS, undefined, { signal: timer.signal }).catch(() => undefined);
+    const inTime = await Promise.race([reading, timeout]).finally(() => timer.abort());
     // All at once: until here the block before was what answers were given by.
     this.#wallets.clear();
     this.#words.clear();
-    this.#wallets.know(wallets, funds);
-    this.#words.know(words, bitmaps);
     this.#block = newest;
+    const know = ({ funds, bitmaps }: PayerReading): void => {
+      if (this.#block !== newest) return;
+      this.#wallets.know(wallets, funds);
+      this.#words.know(words, bitmaps);
+    };
+    if (inTime) know(inTime);
+    // Whoever asks for something that failed reads it anew, and is told why.
+    else reading.then(know, () => undefined);
     return newest;
   }
 
@@ -153,9 +187,17 @@ export class PayerStates {
     wallets: readonly Followed<WalletQuestion, WalletFunds>[],
     words: readonly Followed<WordQuestion, bigint>[],
     block: number,
-  ) {
+  ): Promise<PayerReading> {
     if (wallets.length === 0 && words.length === 0) return { funds: [], bitmaps: [] };
     const ask = <Question>({ question }: { question: Question }): Question => question;
     return this.#dependencies.reader.read(wallets.map(ask), words.map(ask), block);
   }
+}
+
+function isSet(bits: bigint, nonce: bigint): boolean {
+  return ((bits >> (nonce & 255n)) & 1n) === 1n;
+}
+
+function unread(): OpgError {
+  return new OpgError("chain_unavailable", "The chain does not say what the payer has; try again in a moment.");
 }

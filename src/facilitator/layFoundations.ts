@@ -57,7 +57,7 @@ export async function layFoundations(
   const reader = new PayerReaderAdapter(network.contracts.payerReader, provider);
   const payers = new PayerStates({
     provider,
-    head,
+    head: new ChainHead(provider),
     reader,
     clock,
     maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS,

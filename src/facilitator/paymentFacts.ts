@@ -1,6 +1,9 @@
+import type { PaymentQuestion } from "#chain/chainFacts.ts";
+import type { PayerStates } from "#chain/payerStates.ts";
 import { readPermitFacts } from "#chain/permitFacts.ts";
 import type { Holding } from "#store/taskClaims.ts";
 import type { PaymentFacts, TaskPayment } from "./checks/payment.ts";
+import { recoverSigner } from "./checks/recoverSigner.ts";
 import type { Dependencies } from "./dependencies.ts";
 
 /**
@@ -16,11 +19,11 @@ export async function taskPaymentFacts(
 ): Promise<{ facts: PaymentFacts; holding: Holding | undefined }> {
   const { token } = terms;
   const { from: payer, nonce, permitted } = authorization;
-  const [chainFacts, holding, { outstanding }] = await Promise.all([
-    payers.factsOf({ token, payer, nonce, digest, signature }),
+  const [chainFacts, holding] = await Promise.all([
+    payerFacts(payers, { token, payer, nonce, digest, signature }),
     store.holdingOf(payer, nonce, identifier),
-    store.exposureOf(payer, token),
   ]);
+  const { outstanding } = await store.exposureOf(payer, token, chainFacts.block.number);
   // Only a permit helps then, so the answer says which one the token would take.
   const isShort = chainFacts.allowance < permitted.amount + outstanding;
   const [isPaused, lock, permits] = await Promise.all([
@@ -32,6 +35,17 @@ export async function taskPaymentFacts(
   const claim = claimIn(holding, digest);
   const facts = { ...chainFacts, lock: lock.status, entriesPaused: isPaused, claim, outstanding };
   return { facts: permits ? { ...facts, permits } : facts, holding };
+}
+
+/**
+ * What the chain says about a payment. Only whose own key has signed is followed by {@link PayerStates}: anybody could
+ * otherwise have it follow wallets without end, in others' names.
+ *
+ * @throws OpgError `chain_unavailable`
+ */
+export function payerFacts(payers: PayerStates, question: PaymentQuestion): ReturnType<PayerStates["factsOf"]> {
+  const isPayers = recoverSigner(question.digest, question.signature) === question.payer;
+  return isPayers ? payers.factsOf(question) : payers.unfollowedFactsOf(question);
 }
 
 function claimIn(holding: Holding | undefined, digest: string): PaymentFacts["claim"] {

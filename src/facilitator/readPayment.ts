@@ -11,6 +11,12 @@ import { fastKeccak } from "#service/fastKeccak.ts";
 
 const named = z.looseObject({ scheme: z.string().max(100), network: z.string().max(100) });
 
+/** Stored as it is, and PostgreSQL keeps no NUL. */
+const resourceUrl = z
+  .string()
+  .max(2_000)
+  .regex(/^\P{Cc}*$/u, "no control characters");
+
 /** Body of `POST /tasks`, as far as every scheme has it. */
 export const paymentBodyJson = z.looseObject({
   x402Version: z.number(),
@@ -19,7 +25,7 @@ export const paymentBodyJson = z.looseObject({
     accepted: named,
     payload: z.unknown(),
     extensions: z.unknown().optional(),
-    resource: z.looseObject({ url: z.string().max(2_000).optional() }).optional(),
+    resource: z.looseObject({ url: resourceUrl.optional() }).optional(),
   }),
   paymentRequirements: named,
   /** Only with scheme `upto`: what the gateway would have computed. */

@@ -65,13 +65,14 @@ export async function startFacilitator(
 }
 
 function startDuties(dependencies: ActingDependencies, retentionSeconds: number): Repeated[] {
-  const { logger, payers } = dependencies;
-  const follow = async (): Promise<void> => {
+  const { logger, payers, head } = dependencies;
+  const followPayers = async (): Promise<void> => {
     await payers.advance();
   };
   const forget = () => forgetEnded(dependencies, retentionSeconds);
   return [
-    repeat("follow blocks", FOLLOW_EVERY_SECONDS, follow, logger),
+    repeat("follow blocks", FOLLOW_EVERY_SECONDS, () => head.advance(), logger),
+    repeat("follow payers", FOLLOW_EVERY_SECONDS, followPayers, logger),
     repeat("finish tasks", FINISH_EVERY_SECONDS, () => finishTasks(dependencies), logger),
     repeat("finish payments", FINISH_EVERY_SECONDS, () => finishPayments(dependencies), logger),
     repeat("authorize signers", AUTHORIZE_EVERY_SECONDS, () => authorizeSigners(dependencies), logger),

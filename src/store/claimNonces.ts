@@ -11,6 +11,14 @@ interface Books {
   byIdentifier: Map<string, Holder>;
   sponsoring: Set<string>;
   exposure: Map<string, Exposure>;
+  /** By payer and token, what was paid lately. */
+  paid: Map<string, Paid[]>;
+}
+
+/** A claim that was paid in a block. */
+interface Paid {
+  amount: bigint;
+  endedBlock: number;
 }
 
 /**
@@ -39,7 +47,7 @@ export async function insertClaims(trx: Db, claims: readonly NonceClaim[]): Prom
 }
 
 function decide(books: Books, claim: NonceClaim): NonceOutcome {
-  const { payer, nonce, token, holder, amount, identifier, exposed, sponsored, cap, funds } = claim;
+  const { payer, nonce, token, holder, amount, identifier, exposed, sponsored, cap, funds, fundsBlock } = claim;
   const byNonce = books.byNonce.get(`${payer} ${nonce}`);
   if (byNonce) return { outcome: "held", by: "nonce", ...byNonce };
   const byIdentifier = identifier === null ? undefined : books.byIdentifier.get(`${payer} ${identifier}`);
@@ -47,7 +55,10 @@ function decide(books: Books, claim: NonceClaim): NonceOutcome {
   if (sponsored && books.sponsoring.has(`${payer} ${token}`)) return { outcome: "sponsoring" };
   const exposure = books.exposure.get(`${payer} ${token}`) ?? { outstanding: 0n, lost: 0n };
   const owed = exposure.outstanding + amount;
-  if (funds !== undefined && owed > funds) return { outcome: "uncovered", ...exposure };
+  // Still among the funds, and gone already.
+  const unseen = (books.paid.get(`${payer} ${token}`) ?? []).filter(({ endedBlock }) => endedBlock > fundsBlock);
+  const outstanding = unseen.reduce((sum, { amount }) => sum + amount, exposure.outstanding);
+  if (funds !== undefined && outstanding + amount > funds) return { outcome: "uncovered", ...exposure, outstanding };
   const isAlone = claim.aloneUncapped === true && exposure.outstanding === 0n;
   const isRisky = cap !== undefined && !isAlone && (owed > cap || exposure.lost > 0n);
   if (exposed && isRisky) return { outcome: "overexposed", ...exposure };
@@ -60,10 +71,11 @@ function decide(books: Books, claim: NonceClaim): NonceOutcome {
 }
 
 async function readBooks(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]): Promise<Books> {
-  const [held, sponsored, exposure] = await Promise.all([
+  const [held, sponsored, exposure, paid] = await Promise.all([
     readHeld(trx, claims, payers),
     claims.some((claim) => claim.sponsored) ? readSponsoring(trx, payers) : [],
     readExposure(trx, payers),
+    readPaid(trx, claims, payers),
   ]);
   const holders = held.map(({ payer, nonce, ...holder }) => ({ payer, nonce, holder }));
   return {
@@ -71,6 +83,7 @@ async function readBooks(trx: Db, claims: readonly NonceClaim[], payers: readonl
     byIdentifier: new Map(holders.map(({ payer, holder }) => [`${payer} ${holder.identifier}`, holder])),
     sponsoring: new Set(sponsored.map(({ payer, token }) => `${payer} ${token}`)),
     exposure,
+    paid: Map.groupBy(paid, ({ payer, token }) => `${payer} ${token}`),
   };
 }
 
@@ -93,6 +106,16 @@ function readHeld(trx: Db, claims: readonly NonceClaim[], payers: readonly strin
 function readSponsoring(trx: Db, payers: readonly string[]) {
   const sponsored = trx.selectFrom("claims").select(["payer", "token"]).where("payer", "=", anyOf(payers));
   return sponsored.where("sponsored", "=", true).execute();
+}
+
+function readPaid(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]) {
+  const seenBlock = Math.min(...claims.map(({ fundsBlock }) => fundsBlock));
+  return trx
+    .selectFrom("claims")
+    .select(["payer", "token", "amount", sql<number>`ended_block`.as("endedBlock")])
+    .where("payer", "=", anyOf(payers))
+    .where("endedBlock", ">", seenBlock)
+    .execute();
 }
 
 async function readExposure(trx: Db, payers: readonly string[]): Promise<Map<string, Exposure>> {

@@ -42,10 +42,11 @@ export function claimPayments(db: Db, requests: readonly ClaimRequest[]): Promis
 }
 
 function nonceClaimOf({ claim, terms }: ClaimRequest): NonceClaim {
-  const { digest, payload, permit } = claim;
+  const { digest, payload, permit, claimedBlock: fundsBlock } = claim;
   const { from: payer, nonce, permitted } = payload.permit2Authorization;
   const { token, amount } = permitted;
-  return { payer, nonce, token, amount, holder: digest, exposed: true, sponsored: permit !== null, ...terms };
+  const taken = { payer, nonce, token, amount, holder: digest, fundsBlock };
+  return { ...taken, exposed: true, sponsored: permit !== null, ...terms };
 }
 
 /** Their nonces were free, so what there may be of them has lapsed. */

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from "kysely";
-import { endClaim, type Loss } from "./facilitatorClaims.ts";
+import { blockOfPayment, endClaim, type Loss } from "./facilitatorClaims.ts";
 import type { PaymentAnswer } from "./facilitatorPayments.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
@@ -64,7 +64,7 @@ async function moveToEnd(trx: Trx, ended: readonly EndedPayment[]): Promise<Set<
 
 async function releaseNonces(trx: Trx, ended: readonly EndedPayment[]): Promise<void> {
   if (ended.length === 0) return;
-  const released = trx.updateTable("claims").set({ exposed: false, sponsored: false });
+  const released = trx.updateTable("claims").set({ exposed: false, sponsored: false, endedBlock: blockOfPayment });
   const claims = await released
     .where("holder", "in", digestsOf(ended))
     .returning(["holder", "payer", "nonce"])

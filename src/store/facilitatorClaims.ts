@@ -23,6 +23,8 @@ export interface NonceClaim {
   aloneUncapped?: boolean;
   /** What the payer has for everything that is owed of this token, this claim included; atomic units. */
   funds?: bigint;
+  /** The block of which `funds` are: what was paid in a later one is still among them, and counts as owed. */
+  fundsBlock: number;
 }
 
 /** What a payer owes of one token, and has left unpaid for good; atomic units. */
@@ -88,11 +90,15 @@ export async function endClaim(
   }
   await trx
     .updateTable("claims")
-    .set({ exposed: false, sponsored: false })
+    .set({ exposed: false, sponsored: false, endedBlock: blockOfPayment })
     .where("payer", "=", payer)
     .where("nonce", "=", nonce)
     .execute();
 }
+
+/** Of a claim that is being ended: the block that holds the transaction by which it was paid. */
+export const blockOfPayment = sql<number | null>`(select max(block_number) from transactions
+  where subject = claims.holder and status = 'included' and purpose in ('settle', 'capture'))`;
 
 /** The permit that was submitted for a claim has had its effect, or none: the payer may have another one sponsored. */
 export async function endSponsorship(trx: Trx, payer: string, nonce: bigint): Promise<void> {
@@ -102,18 +108,25 @@ export async function endSponsorship(trx: Trx, payer: string, nonce: bigint): Pr
 
 /** A claim's amount is owed without a lock again, whose end or lock a reorganisation took back. */
 export async function oweAgain(trx: Trx, payer: string, nonce: bigint): Promise<void> {
-  const claim = trx.updateTable("claims").set({ exposed: true });
+  const claim = trx.updateTable("claims").set({ exposed: true, endedBlock: null });
   await claim.where("payer", "=", payer).where("nonce", "=", nonce).execute();
 }
 
-/** What a payer owes of a token without a lock, and has ever left unpaid. */
-export async function exposureOf(db: Db, payer: string, token: string): Promise<Exposure> {
+/**
+ * What a payer owes of a token without a lock, and has ever left unpaid.
+ *
+ * @param seenBlock - what was paid in a later block counts as owed, too
+ */
+export async function exposureOf(db: Db, payer: string, token: string, seenBlock?: number): Promise<Exposure> {
   const owed = await db
     .selectFrom("claims")
     .select(sql<bigint>`coalesce(sum(amount), 0)`.as("sum"))
     .where("payer", "=", payer)
     .where("token", "=", token)
-    .where("exposed", "=", true)
+    .where((where) => {
+      const exposed = where("exposed", "=", true);
+      return seenBlock === undefined ? exposed : where.or([exposed, where("endedBlock", ">", seenBlock)]);
+    })
     .executeTakeFirstOrThrow();
   const lost = await db
     .selectFrom("losses")

@@ -7,6 +7,7 @@ import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
 import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
+import { endedBlockMigration } from "./endedBlockMigration.ts";
 import { sentAtMigration } from "./sentAtMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
@@ -84,6 +85,8 @@ export interface FacilitatorSchema {
     token: string;
     amount: bigint;
     exposed: boolean;
+    /** The block whose transaction paid it, once it is owed no more. */
+    endedBlock: Generated<number | null>;
     sponsored: boolean;
     identifier: string | null;
   };
@@ -120,6 +123,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "004_sponsored_per_token": sponsoredPerTokenMigration,
   "005_sent_at": sentAtMigration,
   "006_attempts": attemptsMigration,
+  "007_claims_ended_block": endedBlockMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

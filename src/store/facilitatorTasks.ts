@@ -54,8 +54,8 @@ export interface FacilitatorTasks {
   findTask(taskId: string): Promise<StoredTask | undefined>;
   /** What has the payer's nonce here, or else the identifier. */
   holdingOf(payer: string, nonce: bigint, identifier: string | null): Promise<Holding | undefined>;
-  /** What a payer owes of a token without a lock, and has ever left unpaid. */
-  exposureOf(payer: string, token: string): Promise<Exposure>;
+  /** What a payer owes of a token without a lock or has paid later than in `seenBlock`, and has ever left unpaid. */
+  exposureOf(payer: string, token: string, seenBlock?: number): Promise<Exposure>;
   /** Released tasks whose lock was in a block that was replaced, and that have not ended since. */
   tasksWithoutLock(): Promise<string[]>;
   /** Tasks in one of `states`, earliest deadline first. */
@@ -92,7 +92,7 @@ export function facilitatorTasks(db: Db): FacilitatorTasks {
       }),
     findTask: (taskId) => find(db, taskId),
     holdingOf: (payer, nonce, identifier) => findHolding(db, payer, nonce, identifier),
-    exposureOf: (payer, token) => exposureOf(db, payer, token),
+    exposureOf: (payer, token, seenBlock) => exposureOf(db, payer, token, seenBlock),
     tasksWithoutLock: () => findWithoutLock(db),
     tasksIn: (states, dueBeforeSeconds) => findIn(db, states, dueBeforeSeconds),
   };

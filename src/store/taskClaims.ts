@@ -38,7 +38,8 @@ type Trx = Transaction<FacilitatorSchema>;
 export async function claimTask(trx: Trx, claim: Claim, terms: ClaimTerms): Promise<NonceOutcome> {
   const { taskId, task, paymentDigest, signature, validAfter, unlocked, claimedBlock } = claim;
   const { payer, nonce, maxAmount: amount, deadline } = task;
-  const outcome = await claimNonce(trx, { ...terms, payer, nonce, amount, holder: taskId, exposed: unlocked });
+  const taken = { payer, nonce, amount, holder: taskId, exposed: unlocked, fundsBlock: claimedBlock };
+  const outcome = await claimNonce(trx, { ...terms, ...taken });
   if (outcome.outcome !== "claimed") return outcome;
   const row = {
     ...{ state: "claimed" as const, paymentDigest, signature, validAfter, unlocked, claimedBlock },

@@ -104,6 +104,24 @@ describe("merchants' payments in the facilitator's store", function () {
     expect(await store.findPayment(digest)).to.deep.include({ state: "settled", amount: 5n, answer: paid });
   });
 
+  it("counts what was paid in a later block than the payer's funds are of as owed", async () => {
+    const claim = await claimed();
+    const from = payerOf(claim);
+    await store.recordSettling(claim.digest, 10n);
+    const settlement = { signer: "0xlater", purpose: "settle" as const, minedNonces: 0, subject: claim.digest };
+    const { hash } = await store.recordTransaction(settlement, () =>
+      Promise.resolve({ hash: id("later"), raw: "0x01" }),
+    );
+    await store.recordInclusion(hash, { status: "included", blockNumber: 9, blockHash: "0xb", gasUsed: 1n });
+    await store.recordPaymentEnd(claim.digest, { ...paid, transaction: hash }, 100);
+    expect((await store.exposureOf(from, token, 8)).outstanding).to.equal(10n);
+    const next = { ...newClaim({ from, nonce: 1n }), claimedBlock: 8 };
+    const covered = { ...terms, funds: 19n };
+    const uncovered = { outcome: "uncovered", outstanding: 10n, lost: 0n };
+    expect(await store.claimPayment(next, covered)).to.deep.equal(uncovered);
+    expect(await store.claimPayment({ ...next, claimedBlock: 9 }, covered)).to.deep.equal({ outcome: "claimed" });
+  });
+
   it("owes nothing after the end, whose nonce stays taken; a loss is kept", async () => {
     const claim = await claimed();
     await store.recordSettling(claim.digest, 4n);

@@ -12,6 +12,7 @@ import { checkProxyPayment, checkProxyTerms } from "#facilitator/checks/checkPro
 import { needsPermit } from "#facilitator/checks/checkSponsorship.ts";
 import type { MerchantPayment, ProxyFacts } from "#facilitator/checks/proxyPayment.ts";
 import type { Dependencies } from "#facilitator/dependencies.ts";
+import { payerFacts } from "#facilitator/paymentFacts.ts";
 import type { AllowancePermit } from "#protocol/gasSponsoring.ts";
 import type { NonceOutcome } from "#store/facilitatorClaims.ts";
 import type { StoredPayment } from "#store/facilitatorPayments.ts";
@@ -50,7 +51,7 @@ export async function claimPayment(dependencies: Dependencies, payment: Merchant
 
 /** What is known without asking anybody. What the payer owes comes to light when it is claimed. */
 async function rememberedFacts({ payers }: Dependencies, payment: MerchantPayment): Promise<ProxyFacts> {
-  return { ...(await payers.factsOf(questionOf(payment))), outstanding: 0n };
+  return { ...(await payerFacts(payers, questionOf(payment))), outstanding: 0n };
 }
 
 /** Nobody is refused for what the newest block has mended, or without being told all that is owed. */
@@ -58,10 +59,8 @@ async function newestFacts({ provider, payers, store }: Dependencies, payment: M
   await payers.advance();
   const { from: payer, permitted } = payment.permit2Authorization;
   const { token, amount } = permitted;
-  const [chainFacts, { outstanding }] = await Promise.all([
-    payers.factsOf(questionOf(payment)),
-    store.exposureOf(payer, token),
-  ]);
+  const chainFacts = await payerFacts(payers, questionOf(payment));
+  const { outstanding } = await store.exposureOf(payer, token, chainFacts.block.number);
   const facts: ProxyFacts = { ...chainFacts, outstanding };
   if (facts.allowance >= amount + outstanding) return facts;
   const permits = await readPermitFacts(provider, token, payer, facts.block.number);
