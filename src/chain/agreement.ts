@@ -112,12 +112,15 @@ export class Agreement {
     const agreed = await poll.agree((each) =>
       "error" in each ? comparable(payload.method, each) : { key: "goes through", answer: each },
     );
-    return "error" in agreed ? agreed : { result: median(await poll.collect(quantityIn)) };
+    return "error" in agreed ? agreed : { result: hexOf(largerMedian(await poll.collect(quantityIn))) };
   }
 
-  /** What a price is differs from endpoint to endpoint, and only ever costs the sender: one in the middle is no liar's. */
+  /**
+   * What a price is differs from endpoint to endpoint, and only ever costs the sender: one in the middle is no liar's. Of two the
+   * smaller: what is too little can be raised later, what is too much is spent.
+   */
   async #median(payload: JsonRpcPayload): Promise<Answer> {
-    return { result: median(await this.#poll(payload).collect(quantityIn)) };
+    return { result: hexOf(smallerMedian(await this.#poll(payload).collect(quantityIn))) };
   }
 
   /** Transactions that wait are not the same everywhere: the count that a quorum has reached. */
@@ -158,9 +161,12 @@ function quantityIn(answer: Answer): bigint | undefined {
   return typeof result === "string" && /^0x[0-9a-f]{1,64}$/i.test(result) ? BigInt(result) : undefined;
 }
 
-/** Of two in the middle the larger. */
-function median(quantities: bigint[]): string {
-  return hexOf(quantities.sort(descending)[Math.ceil(quantities.length / 2) - 1] ?? 0n);
+function largerMedian(quantities: bigint[]): bigint {
+  return quantities.sort(descending)[Math.ceil(quantities.length / 2) - 1] ?? 0n;
+}
+
+function smallerMedian(quantities: bigint[]): bigint {
+  return quantities.sort(descending)[Math.floor(quantities.length / 2)] ?? 0n;
 }
 
 function descending(a: bigint, b: bigint): number {

@@ -1,9 +1,15 @@
-import { id, type Provider, toBeHex, type TransactionResponse, zeroPadValue } from "ethers";
+import { id, type Provider, toBeHex, zeroPadValue } from "ethers";
 import type { ProxyAuthorization, ProxyScheme } from "#protocol/proxyPayment.ts";
 import { searchBlocks } from "./blockRange.ts";
 import { isProxySettlement } from "./x402Proxy.ts";
 
 const TRANSFER = id("Transfer(address,address,uint256)");
+
+/** Calls that were read, by transaction: a hash never stands for another one, and the same search may come every two seconds. */
+const readCalls = new Map<string, ProxyCall>();
+const MAX_READ_CALLS = 5_000;
+
+type ProxyCall = { to: string | null; data: string };
 
 /** A payment that may have been settled by anybody. */
 export interface SearchedPayment {
@@ -38,11 +44,24 @@ export async function findProxyTransfers(provider: Provider, searched: SearchedP
   );
   const paid = transfers.filter(({ data }) => data === toBeHex(amount, 32));
   const hashes = [...new Set(paid.map(({ transactionHash }) => transactionHash))];
-  const transactions = await Promise.all(hashes.map((hash) => provider.getTransaction(hash)));
-  const isSettlement = (transaction: TransactionResponse | null): boolean =>
-    transaction !== null && isProxySettlement(scheme, authorization, amount, transaction);
-  const hash = transactions.find(isSettlement)?.hash;
+  const calls = await Promise.all(hashes.map((hash) => readCall(provider, hash)));
+  const hash = hashes.find((_, index) => {
+    const call = calls[index];
+    return call !== undefined && isProxySettlement(scheme, authorization, amount, call);
+  });
   const blockNumber = paid.find(({ transactionHash }) => transactionHash === hash)?.blockNumber;
   const settlement = hash === undefined || blockNumber === undefined ? undefined : { hash, blockNumber };
   return { settlement, isPaidSomehow: hashes.length > 0 };
+}
+
+async function readCall(provider: Provider, hash: string): Promise<ProxyCall | undefined> {
+  const known = readCalls.get(hash);
+  if (known) return known;
+  const transaction = await provider.getTransaction(hash);
+  if (!transaction) return undefined;
+  const call = { to: transaction.to, data: transaction.data };
+  readCalls.set(hash, call);
+  const [oldest] = readCalls.keys();
+  if (readCalls.size > MAX_READ_CALLS && oldest !== undefined) readCalls.delete(oldest);
+  return call;
 }

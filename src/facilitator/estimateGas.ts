@@ -9,12 +9,13 @@ const GAS_HEADROOM_PERCENT = 130n;
 /**
  * Asks the chain what a call would use, and so whether it would go through now.
  *
- * @returns a limit with some room
+ * @returns a limit with some room, at most the call's own: what an endpoint says does not lift that
  * @throws CallReverted when the contract would refuse the call, OpgError `chain_unavailable`
  */
 export async function estimateGas(provider: Provider, from: string, call: Call): Promise<bigint> {
   const gas = await provider.estimateGas({ ...call, from }).catch((error: unknown) => {
     throw isCallException(error) ? new CallReverted(decodeRevert(error), { cause: error }) : error;
   });
-  return (gas * GAS_HEADROOM_PERCENT) / 100n;
+  const limit = (gas * GAS_HEADROOM_PERCENT) / 100n;
+  return call.gasLimit !== undefined && call.gasLimit < limit ? call.gasLimit : limit;
 }

@@ -1,5 +1,5 @@
 import { broadcast } from "#chain/broadcast.ts";
-import type { FeeQuote, Fees } from "#chain/feeQuote.ts";
+import { type FeeQuote, type Fees, MAX_FEE_PER_GAS } from "#chain/feeQuote.ts";
 import { feesOf, isEmpty, signAgain, signEmpty } from "#chain/signTransaction.ts";
 import type { InclusionWatch, WatchDependencies } from "./inclusionWatch.ts";
 import type { Signer } from "./signers.ts";
@@ -15,8 +15,6 @@ const DISPLACED_AFTER_BLOCKS = 3;
 const GIVEN_UP_AFTER_BLOCKS = 3;
 /** geth takes another transaction of the same nonce for 10 % more in both fees; 12.5 % suffice after any rounding. */
 const RAISE_PER_THOUSAND = 1_125n;
-/** 1,000 gwei: what asks for more is no market any more, and a person has to look at it. */
-const MAX_FEE_PER_GAS = 10n ** 12n;
 
 /** What sending again needs. */
 export interface ResendingDependencies extends WatchDependencies {

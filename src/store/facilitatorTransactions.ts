@@ -99,9 +99,11 @@ export function facilitatorTransactions(db: Db): FacilitatorTransactions {
     },
     recordFinal: async (places) => {
       const pairs = sql.join(places.map(({ signer, nonce }) => sql`(${signer}, ${nonce}::integer)`));
-      await sql`update transactions set final = true where status <> 'sent' and (signer, nonce) in (${pairs})`.execute(
-        db,
-      );
+      await sql`with held as (
+          select signer, nonce from transactions where status <> 'sent' and (signer, nonce) in (${pairs})
+          order by hash for update)
+        update transactions t set final = true from held
+        where t.signer = held.signer and t.nonce = held.nonce and t.status <> 'sent'`.execute(db);
     },
     recordReorg: (place) => db.transaction().execute((trx) => recordReorg(trx, place)),
     watchedTransactions: () => findWatched(db),
@@ -117,18 +119,25 @@ export function facilitatorTransactions(db: Db): FacilitatorTransactions {
 
 type EndedAttempt = Inclusion & { hash: string };
 
-/** What took its nonce from outside is not watched: whatever happens to that, the purpose has been taken up again. */
+/**
+ * What took its nonce from outside is not watched: whatever happens to that, the purpose has been taken up again. Replicas write
+ * the same ones at the same time, so they are locked in the one order that everybody takes them in.
+ */
 async function recordInclusions(db: Db, ended: readonly EndedAttempt[]): Promise<undefined[]> {
   const rows = ended.map(({ hash, status, blockNumber, blockHash, gasUsed }) => {
     const place = sql`${blockNumber}::integer, ${blockHash}::text, ${gasUsed}::numeric`;
     return sql`(${hash}::text, ${status}::text, ${place})`;
   });
-  await sql`update transactions t
+  await sql`with v (hash, status, block_number, block_hash, gas_used) as (values ${sql.join(rows)}),
+    held as (
+      select t.signer, t.nonce from transactions t where t.status = 'sent' and (t.signer, t.nonce) in
+        (select a.signer, a.nonce from attempts a join v on v.hash = a.hash)
+      order by t.hash for update)
+    update transactions t
     set hash = a.hash, raw = a.raw, status = v.status, block_number = v.block_number, block_hash = v.block_hash,
       gas_used = v.gas_used, final = v.block_number is null
-    from (values ${sql.join(rows)}) v (hash, status, block_number, block_hash, gas_used)
-      join attempts a on a.hash = v.hash
-    where t.signer = a.signer and t.nonce = a.nonce and t.status = 'sent'`.execute(db);
+    from v join attempts a on a.hash = v.hash join held on held.signer = a.signer and held.nonce = a.nonce
+    where t.signer = held.signer and t.nonce = held.nonce and t.status = 'sent'`.execute(db);
   return ended.map(() => undefined);
 }
 

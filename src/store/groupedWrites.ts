@@ -1,12 +1,13 @@
 import { DatabaseError } from "pg";
+import { OpgError } from "#protocol/errors.ts";
 
 /** More than a database takes well in one transaction. */
 const MAX_GROUP = 256;
 
 /**
  * Writes in groups: what comes while a write is on its way waits and goes together with the next one. One commit then
- * serves many, and nobody waits longer than for the write before. Where the database does not take a value of one of
- * them, nothing of the group is written, and each is tried alone.
+ * serves many, and nobody waits longer than for the write before. Where one of them cannot be written, or the database has
+ * undone the group to end a deadlock, nothing of the group is written, and each is tried alone.
  *
  * @param write - one transaction for all inputs; outcomes in their order
  */
@@ -24,7 +25,7 @@ export function groupedWrites<Input, Outcome>(
         const outcomes = await write(group.map(({ input }) => input));
         group.forEach(({ outcome }, index) => outcome.resolve(outcomes[index] as Outcome));
       } catch (error) {
-        if (group.length > 1 && isOfOneValue(error)) await Promise.all(group.map(alone));
+        if (group.length > 1 && isUndone(error)) await Promise.all(group.map(alone));
         else for (const { outcome } of group) outcome.reject(error);
       }
     }
@@ -43,7 +44,11 @@ export function groupedWrites<Input, Outcome>(
   };
 }
 
-/** PostgreSQL's classes of data exceptions and of violated constraints. After any other error nobody knows what was written. */
-function isOfOneValue(error: unknown): boolean {
-  return error instanceof DatabaseError && /^2[23]/.test(error.code ?? "");
+/**
+ * What `write` itself refuses inside its transaction, and of PostgreSQL's errors data exceptions, violated constraints, deadlocks
+ * and failed serializations. After any other error nobody knows what was written.
+ */
+function isUndone(error: unknown): boolean {
+  if (error instanceof OpgError) return true;
+  return error instanceof DatabaseError && /^(2[23]...|40P01|40001)$/.test(error.code ?? "");
 }

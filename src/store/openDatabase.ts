@@ -1,6 +1,6 @@
 import { CamelCasePlugin, Kysely, PostgresDialect, sql } from "kysely";
 import type { Migration } from "kysely/migration";
-import { Pool, types } from "pg";
+import { Pool, type PoolConfig, types } from "pg";
 import { OpgError } from "#protocol/errors.ts";
 import type { Logger } from "#service/logger.ts";
 import { outsideRequests } from "#service/requestId.ts";
@@ -20,6 +20,14 @@ const wholeNumbers = new Set([types.builtins.INT8, types.builtins.NUMERIC]);
 
 /** Seconds to wait for a connection before a query fails. */
 const CONNECTION_TIMEOUT_SECONDS = 10;
+/** Longer than any query or wait for a lock takes; after it the connection is given up with all that is on it. */
+const QUERY_TIMEOUT_SECONDS = 30;
+/**
+ * A machine that vanished without a word is found out after about 20 seconds; a process that hangs inside a transaction holds its
+ * locks for 10.
+ */
+const SESSION =
+  "-c idle_in_transaction_session_timeout=10000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3";
 
 /**
  * Opens a role's database and brings its schema up to date; safe when several processes do so at once.
@@ -33,12 +41,46 @@ export async function openDatabase<Schema>(
   migrations: Readonly<Record<string, Migration>>,
   logger: Logger,
 ): Promise<Database<Schema>> {
+  await bringUpToDate(url, migrations, logger);
+  const pool = openPool(url, logger, {
+    query_timeout: QUERY_TIMEOUT_SECONDS * 1000,
+    options: SESSION,
+    // Queries of one transaction that do not need each other's answers go out together.
+    pipeline: true,
+  });
+  const db = kyselyOn<Schema>(pool);
+  return { db, observed: observe(db, pool), close: () => db.destroy() };
+}
+
+/** On connections of its own: a migration of much data takes as long as it takes. */
+async function bringUpToDate(
+  url: string,
+  migrations: Readonly<Record<string, Migration>>,
+  logger: Logger,
+): Promise<void> {
+  const db = kyselyOn<unknown>(openPool(url, logger, {}));
+  try {
+    await migrate(db, migrations, logger);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new OpgError(
+      "configuration",
+      `The database of DATABASE_URL cannot be used (${message}); start it or correct the URL.`,
+      {},
+      { cause },
+    );
+  } finally {
+    await db.destroy();
+  }
+}
+
+function openPool(url: string, logger: Logger, bounds: PoolConfig): Pool {
   const pool = new Pool({
     connectionString: url,
     connectionTimeoutMillis: CONNECTION_TIMEOUT_SECONDS * 1000,
+    keepAlive: true,
     types: { getTypeParser: parserOf },
-    // Queries of one transaction that do not need each other's answers go out together.
-    pipeline: true,
+    ...bounds,
   });
   // A connection that is lost is replaced at the next query; one that was in use fails its query, too. Where nobody listened
   // to it, its error would end the process; the pool tells of those that nobody uses once more.
@@ -48,23 +90,14 @@ export async function openDatabase<Schema>(
   };
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", lost));
-  const db = new Kysely<Schema>({
+  return pool;
+}
+
+function kyselyOn<Schema>(pool: Pool): Kysely<Schema> {
+  return new Kysely<Schema>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
   });
-  try {
-    await migrate(db, migrations, logger);
-  } catch (cause) {
-    await db.destroy();
-    const { message } = cause as Error;
-    throw new OpgError(
-      "configuration",
-      `The database of DATABASE_URL cannot be used (${message}); start it or correct the URL.`,
-      {},
-      { cause },
-    );
-  }
-  return { db, observed: observe(db, pool), close: () => db.destroy() };
 }
 
 function observe<Schema>(db: Kysely<Schema>, pool: Pool): ObservedDatabase {

@@ -12,6 +12,7 @@ type Trx = Transaction<FacilitatorSchema>;
 export async function recordReorg(trx: Trx, place: NoncePlace): Promise<StoredTransaction | undefined> {
   const { signer, nonce } = place;
   const ofPlace = trx.selectFrom("transactions").selectAll().where("signer", "=", signer).where("nonce", "=", nonce);
+  await lockTaskOf(trx, place);
   const before = await ofPlace.forUpdate().executeTakeFirst();
   if (!before || before.final) return undefined;
   if (before.status === "sent") return before;
@@ -27,6 +28,16 @@ export async function recordReorg(trx: Trx, place: NoncePlace): Promise<StoredTr
     .executeTakeFirstOrThrow();
   if (isWanted) await takeBack(trx, after);
   return after;
+}
+
+/** Whoever needs a task and its transactions locks the task first. */
+async function lockTaskOf(trx: Trx, { signer, nonce }: NoncePlace): Promise<void> {
+  const subject = trx.selectFrom("transactions").select("subject").where("signer", "=", signer);
+  const task = trx
+    .selectFrom("tasks")
+    .select("taskId")
+    .where("taskId", "=", subject.where("nonce", "=", nonce));
+  await task.forUpdate().execute();
 }
 
 /** A failed one was taken up again by another, or its claim is over: then nobody waits for it. */

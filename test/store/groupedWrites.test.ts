@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { DatabaseError } from "pg";
+import { OpgError } from "#protocol/errors.ts";
 import { groupedWrites } from "#store/groupedWrites.ts";
 
 function violation(code: string): DatabaseError {
@@ -20,12 +21,24 @@ describe("groupedWrites", () => {
     expect(await double(5)).to.equal(10);
   });
 
-  it("lets one that the database does not take harm none of the others", async () => {
+  for (const [who, refusal] of [
+    ["the database does not take", violation("23505")],
+    ["is refused in its transaction", new OpgError("internal", "refused")],
+  ] as const) {
+    it(`lets one that ${who} harm none of the others`, async () => {
+      const write = groupedWrites((inputs: readonly number[]) =>
+        inputs.includes(3) ? Promise.reject(refusal) : Promise.resolve(inputs),
+      );
+      const outcomes = await Promise.allSettled([1, 2, 3, 4].map(write));
+      expect(outcomes.map(({ status }) => status)).to.deep.equal(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    });
+  }
+
+  it("writes each alone where the database ended a deadlock", async () => {
     const write = groupedWrites((inputs: readonly number[]) =>
-      inputs.includes(3) ? Promise.reject(violation("23505")) : Promise.resolve(inputs),
+      inputs.length > 1 ? Promise.reject(violation("40P01")) : Promise.resolve(inputs),
     );
-    const outcomes = await Promise.allSettled([1, 2, 3, 4].map(write));
-    expect(outcomes.map(({ status }) => status)).to.deep.equal(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    expect(await Promise.all([1, 2, 3].map(write))).to.deep.equal([1, 2, 3]);
   });
 
   it("tries nothing again where nobody knows what was written", async () => {

@@ -2,13 +2,14 @@ import type { Dependencies } from "#facilitator/dependencies.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { PaymentAnswer } from "#store/facilitatorPayments.ts";
 import { SettlementGas } from "./settlementGas.ts";
-import { settleOnChain } from "./settleOnChain.ts";
+import { settleOnChain, type SettlingMemory } from "./settleOnChain.ts";
+import { UnexplainedRefusals } from "./unexplainedRefusals.ts";
 
 /** Brings payments whose merchant settles them to their end, each by one hand at a time. */
 export class PaymentSettler {
   readonly #dependencies: Dependencies;
   readonly #settling = new Map<string, Promise<PaymentAnswer>>();
-  readonly #gas = new SettlementGas();
+  readonly #memory: SettlingMemory = { gas: new SettlementGas(), refusals: new UnexplainedRefusals() };
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
@@ -49,9 +50,10 @@ export class PaymentSettler {
     if (stored?.state !== "settling" || stored.amount === null) {
       throw new OpgError("internal", `Payment ${digest} is not to be settled: it is ${stored?.state ?? "unknown"}.`);
     }
-    const { answer, loss, isKept } = await settleOnChain(this.#dependencies, stored, stored.amount, this.#gas);
+    const { answer, loss, isKept } = await settleOnChain(this.#dependencies, stored, stored.amount, this.#memory);
     if (!isKept) return answer;
     const ended = await store.recordPaymentEnd(digest, answer, clock(), loss);
+    this.#memory.refusals.forget(digest);
     const { transaction: hash, errorReason } = ended;
     logger.info({ payment: digest, amount: stored.amount, hash, errorReason }, "merchant's payment ended");
     return ended;

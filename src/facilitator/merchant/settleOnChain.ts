@@ -11,20 +11,27 @@ import { sponsorAllowance } from "#facilitator/sponsorAllowance.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { StoredPayment } from "#store/facilitatorPayments.ts";
 import { MAX_SETTLE_GAS, type SettlementGas } from "./settlementGas.ts";
+import { hasRevertedTooOften, type UnexplainedRefusals, untilBlockAbove } from "./unexplainedRefusals.ts";
 import { type UnpaidEnd, whyUnpaid } from "./whyUnpaid.ts";
 
 /** How a payment stands on the chain. */
-export interface SettlementEnd extends UnpaidEnd {
+export interface SettlementEnd extends Omit<UnpaidEnd, "isExplained"> {
   /** Whether it is watched until its block is deep enough, or nothing on the chain could take it back. */
   isKept: boolean;
 }
 
-/** A transaction that was displaced, or ran out of gas that was not asked for, is sent once more at once. */
+/** What has not ended a payment, a displaced transaction or a refusal that nothing explains, is tried again so often at once. */
 const MAX_SENDINGS = 3;
+
+/** What is remembered from one settlement to the next. */
+export interface SettlingMemory {
+  gas: SettlementGas;
+  refusals: UnexplainedRefusals;
+}
 
 /**
  * Sends a payment's settlement, or waits for the one that is on its way. What the chain holds in the end decides, not how
- * ours went.
+ * ours went: it is over when the chain shows who was paid, or why nobody can be, and not because one try was refused.
  *
  * @throws OpgError `chain_unavailable`: it is not known yet
  */
@@ -32,7 +39,7 @@ export async function settleOnChain(
   dependencies: Dependencies,
   stored: StoredPayment,
   amount: bigint,
-  gas: SettlementGas,
+  { gas, refusals }: SettlingMemory,
 ): Promise<SettlementEnd> {
   if (amount === 0n) return { answer: paid("", amount), isKept: true };
   let current = stored;
@@ -42,7 +49,7 @@ export async function settleOnChain(
       if (tried.gasUsed !== null) gas.learn(current, tried.gasUsed);
       return { answer: paid(tried.hash, amount), isKept: true };
     }
-    const end = await conclude(dependencies, current, amount, tried);
+    const end = await conclude(dependencies, current, amount, { ...tried, refusals });
     if (end) return end;
     current = (await dependencies.store.findPayment(stored.digest)) ?? current;
   }
@@ -143,11 +150,12 @@ function isRefusal(error: unknown): error is Error {
  * @returns nothing where it is still to be settled
  */
 async function conclude(
-  { provider, head, depths }: Dependencies,
+  dependencies: Dependencies,
   stored: StoredPayment,
   amount: bigint,
-  { revert, isInconclusive }: Tried,
+  { revert, isInconclusive, refusals }: Tried & Pick<SettlingMemory, "refusals">,
 ): Promise<SettlementEnd | undefined> {
+  const { provider, head, depths } = dependencies;
   const { digest, scheme, payload, claimedBlock, reorged } = stored;
   const { signature, permit2Authorization: authorization } = payload;
   const { from: payer, nonce, permitted } = authorization;
@@ -157,8 +165,12 @@ async function conclude(
   // An endpoint that has fallen behind knows less than what the payment was claimed by.
   if (!isShown(facts.block)) throw notKnownYet(digest);
   if (isInconclusive && !facts.nonceUsed) return undefined;
-  const unpaid = { ...whyUnpaid({ scheme, payload, reorged }, amount, facts, revert), isKept: true };
-  if (!facts.nonceUsed) return unpaid;
+  const { isExplained, ...end } = whyUnpaid({ scheme, payload, reorged }, amount, facts, revert);
+  const unpaid = { ...end, isKept: true };
+  if (!facts.nonceUsed) {
+    const isOver = isExplained || (await isOverUnexplained(dependencies, stored, amount, facts.block.number, refusals));
+    return isOver ? unpaid : undefined;
+  }
   const found = await findProxyTransfers(provider, { scheme, authorization, amount, fromBlock: claimedBlock });
   if (!isShown({ number: await provider.getBlockNumber() })) throw notKnownYet(digest);
   if (found.settlement !== undefined) {
@@ -169,6 +181,22 @@ async function conclude(
   }
   // The merchant may have been paid by a contract in between: not recognised, but nobody's fault.
   return found.isPaidSomehow ? { answer: unpaid.answer, isKept: true } : unpaid;
+}
+
+/** Nothing speaks against the payment, and yet it was refused: by a lagging endpoint, by a payer's tricks, or by the token. */
+async function isOverUnexplained(
+  dependencies: Dependencies,
+  stored: StoredPayment,
+  amount: bigint,
+  block: number,
+  refusals: UnexplainedRefusals,
+): Promise<boolean> {
+  const { provider, head, wallet } = dependencies;
+  // The facilitator itself may send each of them.
+  const call = { ...populateSettle(dependencies, stored, amount).call, from: wallet.address };
+  if (hasRevertedTooOften(stored) || (await refusals.isForGood(provider, stored.digest, call, block))) return true;
+  await untilBlockAbove(head, block);
+  return false;
 }
 
 function paid(transaction: string, amount: bigint): SettlementEnd["answer"] {

@@ -50,8 +50,8 @@ export async function settlePayment(
     !(await store.recordSettling(digest, amount)) &&
     (await hasLapsed(dependencies, digest))
   ) {
-    const { deadline } = payment.permit2Authorization;
-    return refused("permit2_deadline_expired", `The authorization ended at ${deadline}; settle earlier.`, { deadline });
+    // It lapsed just now, which its authorization may outlive: it is claimed anew, or refused for what is the matter then.
+    return settlePayment(dependencies, payment);
   }
   const answer = await whenKnown(dependencies, digest, settler.settle(digest));
   if (!answer.success || answer.amount === amount.toString()) return answer;

@@ -7,11 +7,14 @@ import type { PaymentAnswer, StoredPayment } from "#store/facilitatorPayments.ts
 export interface UnpaidEnd {
   answer: PaymentAnswer;
   loss?: Loss;
+  /** Whether the chain shows why. Where not, it may be otherwise at the next block. */
+  isExplained: boolean;
 }
 
 interface Reason {
   code: ErrorCode;
   words: string;
+  isExplained: boolean;
   /** Whether the payer has brought it about after the claim. */
   isPayers: boolean;
 }
@@ -28,13 +31,15 @@ export function whyUnpaid(
   facts: PaymentFacts,
   revert: string | undefined,
 ): UnpaidEnd {
-  const { code, words, isPayers } = reasonOf(payment, amount, facts, revert);
+  const { code, words, isExplained, isPayers } = reasonOf(payment, amount, facts, revert);
   const answer = { success: false, errorReason: code, errorMessage: words, transaction: "" };
   const { to } = payment.payload.permit2Authorization.witness;
   const share = { role: "merchant" as const, recipient: to, amount };
   // The merchant was told of a success that the chain took back: whoever brought it about, the merchant has lost it.
-  if (payment.reorged) return { answer, loss: { reason: "reorganised", shares: [share] } };
-  return isPayers ? { answer, loss: { reason: code, shares: [share] } } : { answer };
+  if (payment.reorged) {
+    return { answer, isExplained, loss: { reason: "reorganised", shares: [share] } };
+  }
+  return isPayers ? { answer, isExplained, loss: { reason: code, shares: [share] } } : { answer, isExplained };
 }
 
 function reasonOf(
@@ -44,13 +49,13 @@ function reasonOf(
   revert = "no reason given",
 ): Reason {
   const { from, nonce, deadline } = payload.permit2Authorization;
-  const payers = (code: ErrorCode, words: string): Reason => ({ code, words, isPayers: true });
-  const others = (code: ErrorCode, words: string): Reason => ({ code, words, isPayers: false });
+  const payers = (code: ErrorCode, words: string): Reason => ({ code, words, isExplained: true, isPayers: true });
   if (facts.nonceUsed) {
     return payers("permit2_invalid_nonce", `Nonce ${nonce} was used meanwhile, and has paid nobody.`);
   }
   if (deadline < BigInt(facts.block.timestamp)) {
-    return others("permit2_deadline_expired", `The authorization ended at ${deadline}; settle earlier.`);
+    const words = `The authorization ended at ${deadline}; settle earlier.`;
+    return { code: "permit2_deadline_expired", words, isExplained: true, isPayers: false };
   }
   if (facts.balance < amount) {
     return payers("permit2_insufficient_balance", `${from} holds ${facts.balance} by now, and ${amount} are due.`);
@@ -65,5 +70,5 @@ function reasonOf(
     return payers("invalid_permit2_signature", `The contract of ${from} does not take the signature any more.`);
   }
   const code = scheme === "exact" ? "invalid_exact_evm_transaction_failed" : "invalid_upto_evm_transaction_failed";
-  return others(code, `The chain refuses the settlement (${revert}).`);
+  return { code, words: `The chain refuses the settlement (${revert}).`, isExplained: false, isPayers: false };
 }
