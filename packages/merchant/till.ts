@@ -73,11 +73,11 @@ export class Till {
     this.#initialize().catch(() => undefined);
   }
 
-  /** Answers a request, for a payment where its route costs something. */
-  async answer(request: Request, handle: Handle): Promise<Response> {
+  /** Answers a request for a payment; one that matches no route is for `handleUnlisted`. */
+  async answer(request: Request, handle: Handle, handleUnlisted: Handle = notFound): Promise<Response> {
     const view = new RequestView(request);
     const context = view.context();
-    if (!this.#x402.requiresPayment(context)) return handle();
+    if (!this.#x402.requiresPayment(context)) return handleUnlisted();
     if (this.#isClosing) return draining();
     const onChecked = this.#begin();
     let checked: Response | Verified;
@@ -150,7 +150,7 @@ export class Till {
       this.#charge(route, signed, { payment, requirements }, served);
       onAnswered();
     };
-    const headers = { [PAYMENT_SETTLEMENT]: settlementUrl(this.#options.facilitator, signed.id) };
+    const headers = { [PAYMENT_SETTLEMENT]: settlementUrl("", signed.id) };
     return new PaidAnswer({ request, signed, nowSeconds, headers, onEnded }).run(handle);
   }
 
@@ -158,13 +158,16 @@ export class Till {
     const { id, payer, authorized } = signed;
     const ended = { id, payer, authorized, served };
     let amount = 0n;
+    let failure: Outcome | undefined;
     try {
       amount = chargeOf(route, served);
     } catch (error) {
       const message = `The route's charge failed (${wordsOf(error)}); nothing is charged.`;
-      this.#tell({ ...ended, amount }, { reason: "charge_failed", message });
+      failure = { reason: "charge_failed", message };
     }
-    this.#settle(this.#settler, signed, offered, amount, (outcome) => this.#tell({ ...ended, amount }, outcome));
+    this.#settle(this.#settler, signed, offered, amount, (outcome) =>
+      this.#tell({ ...ended, amount }, failure ?? outcome),
+    );
   }
 
   #settle(
@@ -211,6 +214,11 @@ function newPromise(): { promise: Promise<void>; resolve: () => void } {
   let resolve: () => void = () => undefined;
   const promise = new Promise<void>((onResolved) => (resolve = onResolved));
   return { promise, resolve };
+}
+
+function notFound(): Response {
+  const error = new OpgError("not_found", "Nothing is sold here.");
+  return Response.json(error.toBody(), { status: error.status });
 }
 
 const draining = (): Response => unavailable("draining", "The server is about to stop; ask again in a moment.");
