@@ -18,7 +18,7 @@ const payments = acceptPayments({
   onFailed: ({ reason, message }) => console.error(`lost: ${reason}, ${message}`),
 });
 
-/** The handler knows nothing of payments. */
+/** The handler knows nothing of payments; it is asked for what `routes` lists, and all else is answered 404. */
 async function* lines() {
   for (let count = 1; count <= 5; count++) {
     yield new TextEncoder().encode(`data: ${count}\n\n`);

@@ -131,7 +131,7 @@ export function createClient(options: ClientOptions): Client {
       yield* streamInference(await onNetwork(), await wantedOf(wanted), { signal: wanted.signal, brokenOff });
     },
     fetch: (input, init = {}) => paying.call(input, init),
-    receipts: () => learnSettlements(wallet.state, fetch).then(() => wallet.state.receipts()),
+    receipts: () => learnSettlements(wallet.state, fetch, wallet.clock()).then(() => wallet.state.receipts()),
     checkOnChain: async (receipt) => {
       const { network, chain } = await onNetwork();
       return checkOnChain(receipt, network, chain ?? noChain());

@@ -10,10 +10,14 @@ import type { PaymentReceipt } from "./paymentReceipt.ts";
 import { changeAmount, dayOf } from "./spending.ts";
 
 const TIMEOUT_SECONDS = 10;
+/** So many settlements are asked about at a time. */
+const AT_ONCE = 8;
+/** Nobody is asked any more so long after a signature expired: facilitators forget. */
+const ASK_SECONDS = 7 * 86_400;
 
 /**
- * Where the settlement of an answer will be told that had not been settled when it was sent. Only a facilitator of the
- * network is believed, and only about this very payment; and only under `upto`, where that facilitator alone can settle it:
+ * Where the settlement of an answer will be told that had not been settled when it was sent. That it was not is all that the
+ * answer's header is believed: who is asked is the network's facilitator that the payer signed for. And only under `upto`, where that facilitator alone can settle it:
  * `exact` takes all, or leaves a signature that is good until it expires.
  */
 export function settlementUrlIn(
@@ -21,15 +25,14 @@ export function settlementUrlIn(
   { scheme, header }: PaymentReceipt,
   { chainId, facilitators }: Network,
 ): string | null {
-  const said = headers.get(PAYMENT_SETTLEMENT);
-  if (said === null || scheme !== "upto") return null;
+  if (!headers.has(PAYMENT_SETTLEMENT) || scheme !== "upto") return null;
   const payload = proxyPayloadJson.upto.safeParse(decodePaymentSignatureHeader(header).payload);
   if (!payload.success) return null;
   const { permit2Authorization: authorization } = payload.data;
   const id = proxyPaymentDigest("upto", authorization, BigInt(chainId));
   const { facilitator } = authorization.witness;
   const named = facilitators.find(({ address, entry }) => facilitator === address || facilitator === entry);
-  return named && said === settlementUrl(named.url, id) ? said : null;
+  return named ? settlementUrl(named.url, id) : null;
 }
 
 /** Remembers that of what is counted for a payment less may be charged. */
@@ -44,19 +47,33 @@ export async function leaveOpen(state: ClientState, { id, createdAt }: PaymentRe
 
 /**
  * Asks the facilitator about payments whose settlement was to be told later, and counts what was charged in place of the
- * ceiling. What it does not say stays as it is.
+ * ceiling. What it does not say stays as it is; a payment that ended otherwise stays at its ceiling and is not asked about again.
  *
- * @returns whether anything was learned
+ * @returns whether less than a ceiling may be counted now
  */
-export async function learnSettlements(state: ClientState, fetch: Fetch): Promise<boolean> {
-  const unknown = (await state.receipts()).filter((one) => one.settlementUrl !== null && one.settlement === null);
-  const learned = await Promise.all(unknown.map((receipt) => learnSettlement(state, fetch, receipt)));
-  return learned.includes(true);
+export async function learnSettlements(state: ClientState, fetch: Fetch, nowSeconds: number): Promise<boolean> {
+  const unknown = (await state.receipts()).filter(
+    ({ settlementUrl: url, settlement, expiresAt }) =>
+      url !== null && settlement === null && nowSeconds <= expiresAt + ASK_SECONDS,
+  );
+  let hasLearned = false;
+  const askInTurn = async (): Promise<void> => {
+    for (let receipt = unknown.shift(); receipt; receipt = unknown.shift()) {
+      if (await learnSettlement(state, fetch, receipt)) hasLearned = true;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, askInTurn));
+  return hasLearned;
 }
 
 async function learnSettlement(state: ClientState, fetch: Fetch, receipt: PaymentReceipt): Promise<boolean> {
   const status = await askSettlement(fetch, receipt.settlementUrl ?? "").catch(() => undefined);
-  if (status?.kind !== "payment" || status.state !== "settled" || status.amount === null) return false;
+  if (status?.kind !== "payment") return false;
+  if (status.state === "failed" || status.state === "lapsed") {
+    await state.replace({ ...receipt, settlementUrl: null });
+    return false;
+  }
+  if (status.state !== "settled" || status.amount === null) return false;
   const amount = BigInt(status.amount);
   if (amount > receipt.amount) return false;
   const settlement = { transaction: status.answer?.transaction ?? "", amount };

@@ -92,7 +92,7 @@ async function signWithin(payer: Payer, host: string, offered: readonly OfferedP
     return await signFirst(payer, host, offered, nowSeconds);
   } catch (error) {
     const isFull = error instanceof OpgError && error.code === "spending_limit_reached";
-    if (!isFull || !(await learnSettlements(payer.state, payer.fetch))) throw error;
+    if (!isFull || !(await learnSettlements(payer.state, payer.fetch, nowSeconds))) throw error;
     return signFirst(payer, host, offered, nowSeconds);
   }
 }

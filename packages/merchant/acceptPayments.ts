@@ -3,14 +3,22 @@ import type { MerchantOptions } from "./options.ts";
 import { readOptions } from "./readOptions.ts";
 import { Till } from "./till.ts";
 
+/** What becomes of requests that match no route. */
+export interface OtherRequests<Rest extends readonly unknown[]> {
+  /** Answers them free of charge; may be the handler that is sold. */
+  unlisted?: Handler<Rest>;
+}
+
 /** Takes payments for handlers. */
 export interface Payments {
   /**
    * Puts a price on a handler: `Request` in, `Response` out, as before. On routes that cost something it runs once per
-   * payment, after that was verified, and its answer passes through as it is made.
+   * payment, after that was verified, and its answer passes through as it is made. A request that matches no route is answered
+   * 404, unless `unlisted` is given.
    */
   paid: <Rest extends readonly unknown[]>(
     handler: Handler<Rest>,
+    others?: OtherRequests<Rest>,
   ) => (request: Request, ...rest: Rest) => Promise<Response>;
   /** Takes no more payments, and resolves when those that were taken are settled; streams still running are waited for. */
   close: () => Promise<void>;
@@ -27,9 +35,9 @@ export function acceptPayments(options: MerchantOptions): Payments {
   const till = new Till(options, readOptions(options));
   return {
     paid:
-      (handler) =>
+      (handler, { unlisted } = {}) =>
       (request, ...rest) =>
-        till.answer(request, () => handler(request, ...rest)),
+        till.answer(request, () => handler(request, ...rest), unlisted && (() => unlisted(request, ...rest))),
     close: () => till.close(),
   };
 }

@@ -8,7 +8,8 @@ export interface PaidRoute {
   amount: bigint;
   /**
    * The charge for what was served, atomic units; only under `upto`. Less than 0 counts as 0, more than the amount as the
-   * amount. Where it is left out, all of the amount is charged. Not asked where nothing is charged in any case.
+   * amount. Where it is left out, all of the amount is charged. Not asked where nothing is charged in any case. Where it throws
+   * or returns no bigint (a promise is none), nothing is charged and `onFailed` says `charge_failed`.
    */
   charge?: (served: Served) => bigint;
   /** How long a payment has to hold from its signature on; a stream is ended a minute before that. 600 where left out. */
@@ -36,11 +37,11 @@ export interface MerchantOptions {
   asset: Asset;
   /** Address that is paid. */
   payTo: string;
-  /** By `VERB /path`, in x402's patterns (`GET /reports/:id`, `/api/*`); other requests pass free of charge. */
+  /** By `VERB /path`, in x402's patterns (`GET /reports/:id`, `/api/*`); other requests are answered 404, or by `unlisted`. */
   routes: Readonly<Record<string, PaidRoute>>;
-  /** Called when a payment is settled, for 0 too. What it throws is dropped. */
+  /** Called when a payment is settled, for 0 too. What it throws is dropped. Of each payment either this or `onFailed` hears. */
   onSettled?: (settled: SettledPayment) => void;
-  /** Called when a payment is lost, or its end cannot be found out in its time. What it throws is dropped. */
+  /** Called when a payment is lost, its charge failed, or its end cannot be found out in time. What it throws is dropped. */
   onFailed?: (failed: FailedPayment) => void;
   /** Seconds since 1970, in place of the platform's clock. */
   clock?: () => number;
@@ -65,9 +66,12 @@ export interface SettledPayment extends EndedPayment {
   transaction: string;
 }
 
-/** A payment that was not settled. */
+/** A payment that brought nothing. */
 export interface FailedPayment extends EndedPayment {
-  /** The facilitator's reason, or `settlement_unknown` where it could not be asked in time. */
+  /**
+   * The facilitator's reason; `settlement_unknown` where it could not be asked in time; `charge_failed` where the route's
+   * `charge` threw or returned no bigint.
+   */
   reason: string;
   message: string;
 }

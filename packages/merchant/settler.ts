@@ -5,7 +5,6 @@ const MAX_WAIT_MS = 10_000;
 
 /** A payment that is to be settled. */
 export interface DuePayment {
-  id: string;
   /** Not later than this, seconds since 1970. */
   settleBy: number;
   /** Asks the facilitator once. @throws Error where it is not known how that ended */
@@ -23,23 +22,25 @@ export type Outcome = { transaction: string } | { reason: string; message: strin
  */
 export class Settler {
   readonly #clock: () => number;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Set<Promise<void>>();
+  #isStopped = false;
 
   constructor(clock: () => number) {
     this.#clock = clock;
   }
 
   /** Begins to settle. */
-  settle({ id, settleBy, ask, onKnown }: DuePayment): void {
-    const settling = untilKnown(ask, () => this.#clock() < settleBy).then((outcome) => {
-      this.#running.delete(id);
+  settle({ settleBy, ask, onKnown }: DuePayment): void {
+    const settling = untilKnown(ask, () => !this.#isStopped && this.#clock() < settleBy).then((outcome) => {
+      this.#running.delete(settling);
       onKnown(outcome);
     });
-    this.#running.set(id, settling);
+    this.#running.add(settling);
   }
 
-  isSettling(id: string): boolean {
-    return this.#running.has(id);
+  /** Asks for nothing a second time any more. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** How many payments are being settled. */
@@ -49,7 +50,7 @@ export class Settler {
 
   /** Resolves when nothing is left to be settled. */
   async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running.values());
+    while (this.#running.size > 0) await Promise.all(this.#running);
   }
 }
 

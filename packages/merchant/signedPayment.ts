@@ -1,4 +1,4 @@
-import type { PaymentPayload } from "@x402/core/types";
+import type { PaymentPayload, PaymentRequirements } from "@x402/core/types";
 import { proxyPayloadJson, proxyPaymentDigest, type ProxyScheme, proxySchemes } from "../protocol/proxyPayment.ts";
 
 /** Facilitators keep a claim for a day at most, however long the authorization holds. */
@@ -11,13 +11,14 @@ export interface SignedPayment {
   payer: string;
   /** At most this much, atomic units. */
   authorized: bigint;
-  /** Not to be settled after this, seconds since 1970. */
+  /** Not to be settled after this, seconds since 1970: the payment's deadline, or the end of the time that was asked for. */
   settleBy: number;
 }
 
 /** Reads a payment by Permit2; nothing where it is none. */
 export function readSignedPayment(
   { accepted, payload }: PaymentPayload,
+  { maxTimeoutSeconds }: Pick<PaymentRequirements, "maxTimeoutSeconds">,
   nowSeconds: number,
 ): SignedPayment | undefined {
   const scheme = proxySchemes.find((name): name is ProxyScheme => name === accepted.scheme);
@@ -27,7 +28,7 @@ export function readSignedPayment(
   if (!parsed.success) return undefined;
   const { permit2Authorization: authorization } = parsed.data;
   const { from: payer, permitted, deadline } = authorization;
-  const latest = nowSeconds + MAX_CLAIM_SECONDS;
+  const latest = nowSeconds + Math.min(Math.floor(maxTimeoutSeconds), MAX_CLAIM_SECONDS);
   return {
     id: proxyPaymentDigest(scheme, authorization, BigInt(chainId)),
     payer,

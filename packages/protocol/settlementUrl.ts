@@ -1,5 +1,5 @@
 /**
- * Header of an answer that is settled after it has ended: where a facilitator tells how the settlement stands. x402's
+ * Header of an answer that is settled after it has ended: the path where its facilitator tells how the settlement stands. x402's
  * PAYMENT-RESPONSE, which tells the same, can only stand in the head of an answer that was settled before.
  */
 export const PAYMENT_SETTLEMENT = "PAYMENT-SETTLEMENT";

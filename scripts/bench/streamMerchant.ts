@@ -52,7 +52,7 @@ app.get("/settled", (context) => context.json(ended));
 app.use(paymentMiddleware({ "GET /stock": { accepts: offer } }, server));
 for (const path of ["/free", "/ours", "/stock"]) app.get(path, stream);
 
-const listening = serve({ fetch: paid(app.fetch), hostname: "127.0.0.1", port: 0 });
+const listening = serve({ fetch: paid(app.fetch, { unlisted: app.fetch }), hostname: "127.0.0.1", port: 0 });
 await once(listening, "listening");
 const { port } = listening.address() as AddressInfo;
 process.stdout.write(`${JSON.stringify({ msg: "listening", url: `http://127.0.0.1:${port}` })}\n`);

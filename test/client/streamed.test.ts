@@ -83,18 +83,25 @@ describe("answers that are settled after they were sent", () => {
     expect(amounts.map(({ amount }) => amount)).to.deep.equal([0n]);
   });
 
-  for (const [lie, said] of Object.entries({
-    "by nobody of the network": () => `http://liar.test/settlements/${"0x".padEnd(66, "1")}`,
-    "of another payment": () => `${facilitator}/settlements/0x${"22".repeat(32)}`,
-    "at another path": (header: string) => `${urlOf(header)}/more`,
-  })) {
-    it(`are not looked up ${lie}`, async () => {
-      shop.way = (answer, header) => (header === undefined ? answer : streamed(answer, said(header)));
-      await client().fetch("http://shop.test/upto");
-      expect((await client().receipts())[0]).to.deep.include({ settlementUrl: null, settlement: null });
-      expect(asked).to.deep.equal([]);
-    });
-  }
+  it("are looked up at the network's facilitator, whatever address the server names", async () => {
+    shop.way = (answer, header) =>
+      header === undefined ? answer : streamed(answer, `http://liar.test/settlements/0x${"22".repeat(32)}`);
+    await client().fetch("http://shop.test/upto");
+    expect((await client().receipts())[0]?.settlement).to.deep.equal({ amount: 5n, transaction });
+    expect(asked).to.deep.equal(shop.sent.map(urlOf));
+  });
+
+  it("are not asked about any more once they ended otherwise, or long after they expired", async () => {
+    settlement = { state: "lapsed" };
+    await client().fetch("http://shop.test/upto");
+    for (let times = 0; times < 3; times++) await client().receipts();
+    expect(asked).to.have.length(1);
+    settlement = { state: "settling" };
+    await client().fetch("http://shop.test/upto");
+    now += 30 * 86_400;
+    await client().receipts();
+    expect(asked).to.have.length(1);
+  });
 
   for (const [answer, said] of Object.entries({
     "of more than was signed": { state: "settled", amount: "21", transaction },

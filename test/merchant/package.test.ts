@@ -56,7 +56,7 @@ describe("the package @opg/merchant", function () {
       process.exit();
     `;
     const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code], { cwd: join(folder, "app") });
-    expect(stdout).to.equal("402 200\ntrue configuration\n");
+    expect(stdout).to.equal("402 404\ntrue configuration\n");
   });
 
   it("has declarations that a strict application compiles with", async () => {

@@ -67,7 +67,7 @@ describe("paid answers that stream", function () {
         body.end();
         expect(await nextText(reader)).to.equal(undefined);
         const { id, amount, served, transaction } = await settlement(length);
-        expect(answer.headers.get("payment-settlement")).to.match(new RegExp(`^http.*/settlements/${id}$`));
+        expect(answer.headers.get("payment-settlement")).to.match(new RegExp(`^/settlements/${id}$`));
         expect(served).to.deep.include({ bytes: 22, chunks: 2, ending: "complete", status: 200 });
         expect(amount).to.equal(path === "/exact" ? AMOUNT : 22n * PER_BYTE);
         expect((await net.provider.getTransactionReceipt(transaction))?.status).to.equal(1);
@@ -197,6 +197,22 @@ describe("paid answers that stream", function () {
     expect(runs).to.equal(1);
     body.end();
     await settlement(length);
+  });
+
+  it("charges for a stream whose payment is sent again while the facilitator is away", async () => {
+    const { length } = shop.settled;
+    const { payer, header, answering } = await buy("/upto");
+    const reader = readerOf(await answering);
+    body.send(TEN_BYTES);
+    expect(await nextText(reader)).to.equal(TEN_BYTES);
+    await net.stop();
+    const again = await fetch(`${shop.url}/upto`, { headers: { "payment-signature": header } });
+    expect(again.status).to.equal(402);
+    await net.start();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    body.end();
+    expect(await settlement(length)).to.deep.include({ amount: 10n * PER_BYTE });
+    expect([runs, await net.balanceOf(payer)]).to.deep.equal([1, AMOUNT - 10n * PER_BYTE]);
   });
 
   it("settles later when the facilitator was away while the stream ran", async () => {
