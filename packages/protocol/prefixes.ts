@@ -6,6 +6,9 @@ import { MAX_STEPS } from "./steps.ts";
 /** Length of the longest path: of a tree over the responses after 0 to {@link MAX_STEPS} steps. */
 const MAX_DEPTH = Math.ceil(Math.log2(MAX_STEPS + 1));
 
+/** Stands in a tree where a response was not reached; it fills trees up, too, and is no response itself. */
+export const NO_RESPONSE = ZeroHash;
+
 /** Where a response stands among those after each number of steps, with what proves it. */
 export const prefixJson = z.strictObject({
   steps: z.int().min(0).max(MAX_STEPS),
@@ -40,7 +43,7 @@ export function rootFrom(response: string, { steps, path }: Prefix): string | un
 
 function levelsOf(responses: readonly string[]): string[][] {
   const width = 2 ** Math.ceil(Math.log2(responses.length));
-  const levels = [[...responses, ...Array<string>(width - responses.length).fill(ZeroHash)]];
+  const levels = [[...responses, ...Array<string>(width - responses.length).fill(NO_RESPONSE)]];
   for (let level = levels[0] ?? []; level.length > 1; level = levels.at(-1) ?? []) {
     levels.push(Array.from({ length: level.length / 2 }, (_, at) => joined(level[2 * at], level[2 * at + 1])));
   }

@@ -28,7 +28,7 @@ export interface NodeQuestion {
  * @throws OpgError the node's, `node_unavailable`, or `invalid_receipt`
  */
 export async function askNode(
-  { network, settings }: Pick<Gateway, "network" | "settings">,
+  { network, settings, clock }: Pick<Gateway, "network" | "settings" | "clock">,
   node: ServingNode,
   released: ReleasedTask,
   asked: AskedRequest,
@@ -47,7 +47,7 @@ export async function askNode(
   const paid = { network, ...asked, task, paymentDigest: release.paymentDigest };
   const answered =
     reader && asked.listing.streams
-      ? await streamFromNode({ call, url, taskId, paid }, reader, settings)
+      ? await streamFromNode({ call, url, taskId, paid }, reader, { ...settings, clock })
       : await httpCall({ ...call, url: url("tasks"), answer: answeredTaskJson });
   return checkedAnswer(answered, released, paid);
 }

@@ -5,11 +5,17 @@ import { type AnsweredTask, answeredTaskJson, streamStepJson } from "#protocol/m
 import { resultToJson } from "#protocol/result.ts";
 import { joinSteps } from "#protocol/steps.ts";
 import { type NamedTensors, tensorsFromJson } from "#protocol/tensors.ts";
+import type { Clock } from "#service/clock.ts";
 import { callEvents, type ReceivedEvent } from "#service/callEvents.ts";
 import { httpCall } from "#service/httpCall.ts";
 import type { NodeQuestion } from "./askNode.ts";
 import type { GatewaySettings } from "./gateway.ts";
 import type { StepReader } from "./stepReader.ts";
+
+/** How long a stream may take, and its verdicts after it. */
+interface StreamLimits extends Pick<GatewaySettings, "executionSeconds" | "verdictSeconds"> {
+  clock: Clock;
+}
 
 /**
  * Has a node compute a task step by step and passes each step on that its enclave signed for. When the reader leaves, or
@@ -21,9 +27,9 @@ import type { StepReader } from "./stepReader.ts";
 export async function streamFromNode(
   question: NodeQuestion,
   reader: StepReader,
-  { executionSeconds, verdictSeconds }: Pick<GatewaySettings, "executionSeconds" | "verdictSeconds">,
+  { executionSeconds, verdictSeconds, clock }: StreamLimits,
 ): Promise<AnsweredTask> {
-  const { call, url, taskId } = question;
+  const { call, url, taskId, paid } = question;
   const ending = AbortSignal.any([reader.signal, AbortSignal.timeout(executionSeconds * 1000)]);
   if (!reader.signal.aborted) {
     try {
@@ -35,7 +41,9 @@ export async function streamFromNode(
       if (!ending.aborted && !isBroken) throw error;
     }
   }
-  const end = { ...call, url: url(`tasks/${taskId}/end`), timeoutSeconds: verdictSeconds * 2 };
+  // Verifiers repeat the whole, however little of it was handed out, and have until the deadline for that.
+  const timeoutSeconds = Math.max(0, paid.task.deadline - clock()) + verdictSeconds * 2;
+  const end = { ...call, url: url(`tasks/${taskId}/end`), timeoutSeconds };
   return httpCall({ ...end, answer: answeredTaskJson });
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { OpgError } from "#protocol/errors.ts";
 import type { ReleasedRequestJson } from "#protocol/messages.ts";
 import type { Network } from "#protocol/network.ts";
@@ -14,11 +15,14 @@ import {
   signedVerdictJson,
   verdictTypedData,
 } from "#protocol/verdict.ts";
+import type { Clock } from "#service/clock.ts";
 import { httpCall } from "#service/httpCall.ts";
 import { recoverSigner } from "#protocol/signedDocument.ts";
 
-/** Longest wait for one answer of a verifier. */
+/** Longest wait for a verdict; a verifier that comes to its commitment only at the deadline has as long for that. */
 const TIMEOUT_SECONDS = 20;
+/** A verifier whose executor is full is asked again so much later. */
+const RETRY_SECONDS = 1;
 
 /** One of the network's verifiers. */
 export type Verifier = Network["verifiers"][number];
@@ -36,6 +40,9 @@ export interface Question {
   /** The signed result, once there is one. */
   signed: Promise<SignedResult>;
   settlement: Domain;
+  /** Of the task: until then verifiers may repeat it. Seconds since 1970. */
+  deadline: number;
+  clock: Clock;
 }
 
 /**
@@ -45,16 +52,31 @@ export interface Question {
  * `signed` failed with
  */
 export async function askVerifier({ address, url }: Verifier, question: Question): Promise<CheckedVerdict> {
-  const { taskId, request, settlement } = question;
+  const { taskId, settlement } = question;
   const call = { method: "POST", timeoutSeconds: TIMEOUT_SECONDS, unavailable: "verifier_unavailable" } as const;
   const tasks = `${url}/tasks`;
-  const commitment = await httpCall({ ...call, url: tasks, body: request, answer: signedCommitmentJson });
+  const commitment = await askCommitment(tasks, question);
   checkCommitment(commitment, address, taskId, settlement);
   const { result, nodeSignature } = await question.signed;
   const body = { result: resultToJson(result), nodeSignature };
   const verdict = await httpCall({ ...call, url: `${tasks}/${taskId}/result`, body, answer: signedVerdictJson });
   checkVerdict(verdict, commitment, result, settlement);
   return { commitment, verdict };
+}
+
+/** A verifier repeats all of the task before it commits, which may take as long as the task has. */
+async function askCommitment(tasks: string, { request, deadline, clock }: Question): Promise<SignedCommitment> {
+  for (;;) {
+    const timeoutSeconds = Math.max(TIMEOUT_SECONDS, deadline - clock());
+    const call = { method: "POST", timeoutSeconds, unavailable: "verifier_unavailable" } as const;
+    try {
+      return await httpCall({ ...call, url: tasks, body: request, answer: signedCommitmentJson });
+    } catch (error) {
+      const isFull = error instanceof OpgError && error.code === "rate_limited";
+      if (!isFull || clock() + RETRY_SECONDS > deadline) throw error;
+      await sleep(RETRY_SECONDS * 1000);
+    }
+  }
 }
 
 function checkCommitment(commitment: SignedCommitment, verifier: string, taskId: string, settlement: Domain): void {

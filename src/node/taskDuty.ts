@@ -20,6 +20,9 @@ import type { RunnableModels } from "./runnableModels.ts";
 import type { VerifierQuorums } from "./verifierQuorums.ts";
 import { Witnessing } from "./witnessing.ts";
 
+/** Longest time that steps are handed out for. */
+const LONGEST_STREAM_SECONDS = 60;
+
 /** What the duty works with. */
 export interface TaskDutyDependencies {
   network: Network;
@@ -151,10 +154,17 @@ export class TaskDuty {
     return begun;
   }
 
-  async #handOut({ request, model }: AdmittedRequest, reader: PrefixReader, stop: AbortSignal): Promise<CompletedTask> {
-    const { enclave, logger } = this.#dependencies;
+  async #handOut(
+    { request, model }: AdmittedRequest,
+    reader: PrefixReader,
+    ended: AbortSignal,
+  ): Promise<CompletedTask> {
+    const { enclave, clock, logger } = this.#dependencies;
     const { taskId } = request.release;
     const { outputs } = model.model;
+    // Verifiers have until the deadline: one half as fast as this node still repeats all that is handed out.
+    const seconds = Math.min(LONGEST_STREAM_SECONDS, (request.task.deadline - clock()) / 2);
+    const stop = AbortSignal.any([ended, AbortSignal.timeout(Math.max(0, Math.floor(seconds * 1000)))]);
     const onFailure = (error: unknown) => logger.warn({ taskId, err: error }, "stream ends early");
     const completed = await handOutPrefixes(enclave.stream(request, model), reader, { outputs, stop, onFailure });
     logger.info({ taskId, steps: stepsOf(completed.outputs) }, "stream ended");
@@ -182,12 +192,14 @@ export class TaskDuty {
   }
 
   #askVerifiers(request: ReleasedRequest, completed: Promise<CompletedTask>): Promise<CountedVerdict>[] {
-    const { network, quorums, logger } = this.#dependencies;
+    const { network, quorums, clock, logger } = this.#dependencies;
     const { taskId } = request.release;
+    const { deadline } = request.task;
     const signed = completed.then((task) => task.signed);
     signed.catch(() => undefined);
     const settlement = domainIn(network, "settlement");
-    const question = { taskId, request: { ...request, task: taskToJson(request.task) }, signed, settlement };
+    const asked = { ...request, task: taskToJson(request.task) };
+    const question = { taskId, request: asked, signed, settlement, deadline, clock };
     return network.verifiers.map((verifier) => {
       const counted = askVerifier(verifier, question).then((checked) => quorums.count(checked));
       counted.then(

@@ -1,3 +1,4 @@
+import { NO_RESPONSE } from "#protocol/prefixes.ts";
 import type { Result } from "#protocol/result.ts";
 import type { RefusalReason } from "#protocol/verdict.ts";
 import type { StoredCommitment } from "#store/verifierStore.ts";
@@ -14,6 +15,16 @@ export interface ResultFacts {
   payout: string;
 }
 
+/** The own answer that a result claims. */
+export function claimedAnswer({ response: claimed }: Result, { answers }: Pick<OwnWork, "answers">) {
+  return answers.find(({ response }) => response === claimed && response !== NO_RESPONSE);
+}
+
+/** Whether the own answers end before the task does: then another response than they have may still be right. */
+export function isUnfinished({ answers }: Pick<OwnWork, "answers">): boolean {
+  return answers.at(-1)?.response === NO_RESPONSE;
+}
+
 /** Either the result may be paid, or why not. */
 export type ResultCheck = { ok: true } | { ok: false; reason: RefusalReason };
 
@@ -27,7 +38,7 @@ export type ResultCheck = { ok: true } | { ok: false; reason: RefusalReason };
  */
 export function checkResult(result: Result, own: OwnWork, facts: ResultFacts, now: number): ResultCheck {
   const { task } = own;
-  const answer = own.answers.find(({ response }) => response === result.response);
+  const answer = claimedAnswer(result, own);
   if (!answer) return refuse("response_mismatch");
   if (result.amount !== answer.charge || result.amount > task.maxAmount) return refuse("charge_mismatch");
   if (result.payout !== facts.payout) return refuse("payout_mismatch");

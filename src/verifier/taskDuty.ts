@@ -22,6 +22,9 @@ import { repeatTask } from "./repeatTask.ts";
 import type { VerifierMetrics } from "./verifierMetrics.ts";
 import { signDocument } from "#protocol/signedDocument.ts";
 
+/** So long before its deadline a task is repeated no further: the commitment has to reach the node. */
+const COMMIT_SECONDS = 5;
+
 /** What the duty works with. */
 export interface TaskDutyDependencies {
   wallet: Wallet;
@@ -90,7 +93,9 @@ export class TaskDuty {
     const { wallet, domains, executor, store, metrics, clock, randomBytes, logger } = this.#dependencies;
     const known = await store.commitment(taskId);
     if (known) return known;
-    const answers = await metrics.countExecution(repeatTask(executor, model, inputs, { salt, meter: version.meter }));
+    const isOver = (): boolean => clock() >= task.deadline - COMMIT_SECONDS;
+    const terms = { salt, meter: version.meter, isOver };
+    const answers = await metrics.countExecution(repeatTask(executor, model, inputs, terms));
     const ownSalt = hexlify(randomBytes());
     const committed = prefixesRoot(answers.map(({ response }) => response));
     const commitment = commitmentOf(committed, wallet.address, ownSalt);

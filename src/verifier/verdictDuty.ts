@@ -6,7 +6,7 @@ import type { SignedVerdict } from "#protocol/verdict.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { StoredCommitment, StoredVerdict, VerifierStore } from "#store/verifierStore.ts";
-import { checkResult } from "./checkResult.ts";
+import { checkResult, claimedAnswer, isUnfinished } from "./checkResult.ts";
 import { isSignedBy } from "#protocol/signedDocument.ts";
 import type { VerdictSigner } from "./verdictSigner.ts";
 import type { VerifierMetrics } from "./verifierMetrics.ts";
@@ -48,7 +48,7 @@ export class VerdictDuty {
    *
    * @throws OpgError `unknown_task` before a commitment, `invalid_body` for a result of another task,
    * `invalid_signature` for one that the task's node did not sign (refusing that would let anybody have a task
-   * refunded), `already_certified` for another result than the one judged
+   * refunded), `already_certified` for another result than the one judged, `timeout` for a part that was not repeated in time
    */
   async judge(taskId: string, { result, nodeSignature }: SignedResult): Promise<SignedVerdict> {
     const { store, signer } = this.#dependencies;
@@ -76,6 +76,7 @@ export class VerdictDuty {
     const { nodeRegistry, store, metrics, clock, onRefusal, logger } = this.#dependencies;
     const { settlement, settleWindowSeconds } = this.#options;
     const { taskId, task } = own;
+    if (isUnfinished(own) && !claimedAnswer(result, own)) throw notReached(taskId);
     const now = clock();
     const check = checkResult(result, own, await nodeRegistry.node(task.node), now);
     const verdict = await store.recordVerdict({
@@ -94,6 +95,11 @@ export class VerdictDuty {
     );
     return verdict;
   }
+}
+
+function notReached(taskId: string): OpgError {
+  const message = "The result is none of the steps that could be repeated here, so nothing is said about it.";
+  return new OpgError("timeout", message, { taskId });
 }
 
 function alreadyJudged({ taskId, resultHash, reason }: StoredVerdict): OpgError {
