@@ -1,4 +1,5 @@
 import { sql, type Transaction } from "kysely";
+import { OpgError } from "#protocol/errors.ts";
 import { blockOfPayment, endClaim, type Loss } from "./facilitatorClaims.ts";
 import type { PaymentAnswer } from "./facilitatorPayments.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
@@ -18,11 +19,15 @@ export interface EndedPayment {
  * Writes how payments ended, each once; their nonces stay taken.
  *
  * @returns the answers that stand, in the order of the inputs
+ * @throws OpgError `chain_unavailable` where a block was replaced before the end was written
  */
 export async function endPayments(trx: Trx, ended: readonly EndedPayment[]): Promise<PaymentAnswer[]> {
   const takenBack = await findTakenBack(trx, ended);
+  if (takenBack.size > 0) {
+    throw new OpgError("chain_unavailable", "The block that held the settlement was replaced; ask again in a moment.");
+  }
   const once = new Map(ended.toReversed().map((each) => [each.digest, each]));
-  const ending = [...once.values()].filter(({ answer }) => !takenBack.has(answer.transaction));
+  const ending = [...once.values()];
   const moved = await moveToEnd(trx, ending);
   await releaseNonces(
     trx,
@@ -34,9 +39,7 @@ export async function endPayments(trx: Trx, ended: readonly EndedPayment[]): Pro
     .where("digest", "in", digestsOf(ended))
     .execute();
   const standing = new Map(stored.map(({ digest, answer }) => [digest, answer as PaymentAnswer | null]));
-  return ended.map(({ digest, answer }) =>
-    takenBack.has(answer.transaction) ? answer : (standing.get(digest) ?? answer),
-  );
+  return ended.map(({ digest, answer }) => standing.get(digest) ?? answer);
 }
 
 /** In blocks that were replaced before the end was written: then there is none, and it is found out anew. */

@@ -153,8 +153,8 @@ describe("merchants' payments in the facilitator's store", function () {
       expect(await store.recordReorg(sent)).to.include({ status: "sent" });
       expect(await store.findPayment(digest)).to.deep.include({ state: "settling", answer: null, reorged: true });
       expect(await outstandingOf(claim)).to.equal(10n);
-      const early = await store.recordPaymentEnd(digest, { ...paid, transaction: sent.hash }, 100);
-      expect(early.success).to.equal(true);
+      const early = store.recordPaymentEnd(digest, { ...paid, transaction: sent.hash }, 100);
+      expect(await early.catch((error: unknown) => error)).to.include({ code: "chain_unavailable" });
       expect((await store.findPayment(digest))?.state, "no block holds it").to.equal("settling");
       await store.recordInclusion(sent.hash, { status: "included", blockNumber: 9, blockHash: id("b2"), gasUsed: 1n });
       await store.recordPaymentEnd(digest, { ...paid, transaction: sent.hash }, 101);
