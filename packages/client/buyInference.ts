@@ -1,9 +1,10 @@
 import { hexlify } from "ethers";
 import { checkReceipt, type PaidRequest } from "../protocol/checkReceipt.ts";
-import type { InferAnswer, Receipt } from "../protocol/inferAnswer.ts";
+import type { InferAnswer } from "../protocol/inferAnswer.ts";
 import type { ModelListing } from "../protocol/model.ts";
 import { paymentDigestOf, TASK_SCHEME, type TaskAuthorization } from "../protocol/payment.ts";
 import { requestDigest } from "../protocol/request.ts";
+import { stepsAsked, stepsOf } from "../protocol/steps.ts";
 import {
   type NamedTensors,
   type Tensor,
@@ -14,6 +15,7 @@ import {
 } from "../protocol/tensors.ts";
 import type { Inference } from "./createClient.ts";
 import { checkListing } from "./checkListing.ts";
+import { IncompleteAnswerError } from "./incompleteAnswer.ts";
 import { newIdentifier } from "./identifierExtension.ts";
 import { type AskedInference, payForRequest } from "./payForRequest.ts";
 import type { Payer } from "./payer.ts";
@@ -73,34 +75,44 @@ export function paidRequestOf(
   return { network, listing, salt, inputs, task: authorization.witness, paymentDigest };
 }
 
-/** Checks the answer to a purchase, and counts what it cost. @throws OpgError `invalid_receipt` */
+/**
+ * Checks the answer to a purchase, and counts what it cost.
+ *
+ * @throws OpgError `invalid_receipt`; `answer_incomplete` for fewer steps than the inputs have
+ */
 export async function receive(
   payer: Payer,
   purchase: Purchase,
   authorization: TaskAuthorization,
   answer: InferAnswer,
 ): Promise<Inference> {
-  const { asked, expenditure } = purchase;
+  const { asked, listing, expenditure } = purchase;
   const outputs = tensorsFromJson(answer.outputs);
   checkReceipt(answer, outputs, paidRequestOf(payer, purchase, authorization));
   const { taskId, receipt } = answer;
   // Under this certificate nobody can take more.
   await expenditure.lowerTo(receipt.result.amount);
-  await payer.state.replace(paymentOf(payer, asked, authorization, receipt));
-  return { taskId, outputs, receipt };
+  const settlement = { transaction: receipt.transaction ?? "", amount: receipt.result.amount };
+  const payment = paymentOf(payer, asked, authorization);
+  await payer.state.replace({ ...payment, state: "answered", settlement, task: receipt });
+  const inference = { taskId, outputs, receipt };
+  if (!listing.streams) return inference;
+  const steps = stepsOf(outputs);
+  const whole = stepsAsked(listing.inputs, asked.inputs) ?? steps;
+  if (steps === whole) return { ...inference, steps };
+  throw new IncompleteAnswerError({ ...inference, steps }, whole);
 }
 
-function paymentOf(
+/** What is kept of a payment that was signed and has no answer yet. */
+export function paymentOf(
   { account, clock }: Payer,
   { id, url, request }: AskedInference,
   { permitted, spender, deadline }: TaskAuthorization,
-  task: Receipt,
 ): PaymentReceipt {
   const { token: asset, amount } = permitted;
-  const settlement = { transaction: task.transaction ?? "", amount: task.result.amount };
   return {
     ...{ id, url, request, account, scheme: TASK_SCHEME, asset, payTo: spender, amount, createdAt: clock() },
-    ...{ expiresAt: Number(deadline), header: "", state: "answered", reason: null, settlement, task },
+    ...{ expiresAt: Number(deadline), header: "", state: "sent", reason: null, settlement: null, task: null },
     settlementUrl: null,
   };
 }

@@ -39,6 +39,8 @@ export interface InferOptions {
 export interface Inference {
   taskId: string;
   outputs: NamedTensors;
+  /** Of how many steps the outputs are, of a model that answers step by step. */
+  steps?: number;
   /** Checked already; keep it to show to others. */
   receipt: Receipt;
 }
@@ -47,6 +49,8 @@ export interface Inference {
 export type InferenceEvent =
   | {
       type: "step";
+      /** For its trail, should the stream be left. */
+      taskId: string;
       /** How many there are so far. */
       steps: number;
       /** Of the steps since the last event; their leading dimension says how many. Signed for by the node's enclave. */
@@ -62,6 +66,7 @@ export interface Client {
    * Asks, checks the offer, signs, pays and checks the receipt. The signature is bound to this request, this model, one
    * node and a ceiling; the same signature never pays twice.
    *
+   * @throws IncompleteAnswerError `answer_incomplete` with the steps that there are, where they are fewer than were asked for
    * @throws OpgError `invalid_tensor`, `unknown_model`; `invalid_offer`, `price_above_maximum`, `spending_limit_reached`
    * before anything is signed; `permit2_allowance_required` and every other code of the gateway; `invalid_receipt` after
    * payment
@@ -140,6 +145,7 @@ export function createClient(options: ClientOptions): Client {
       const trail = await get(`/v1/tasks/${encodeURIComponent(taskId)}`, trailJson);
       const isOver = trail.state === "settled" || trail.state === "refunded";
       if (isOver) await brokenOff.get(taskId)?.lowerTo(BigInt(trail.charge));
+      if (isOver) brokenOff.delete(taskId);
       return trail;
     },
   };

@@ -1,5 +1,6 @@
 /** Pay for a checkable inference or any call that x402 asks payment for; check the receipt. */
 export { createClient } from "./createClient.ts";
+export { IncompleteAnswerError } from "./incompleteAnswer.ts";
 export { memoryState } from "./memoryState.ts";
 export type { AllowanceNeed, AllowancePolicy } from "./allowancePolicy.ts";
 export type { Client, Inference, InferenceEvent, InferOptions } from "./createClient.ts";

@@ -4,7 +4,6 @@ import { OpgError } from "../protocol/errors.ts";
 import { type InferAnswer, inferAnswerJson } from "../protocol/inferAnswer.ts";
 import { authorizationToJson, paymentTypedData, type TaskAuthorization } from "../protocol/payment.ts";
 import type { InferRequestJson } from "../protocol/request.ts";
-import type { Task } from "../protocol/task.ts";
 import { type NamedTensors, tensorsToJson } from "../protocol/tensors.ts";
 import { signAllowance } from "./allowance.ts";
 import { callGateway, type GatewayAnswer, type GatewayCall, readAnswer } from "./callGateway.ts";
@@ -36,8 +35,8 @@ export interface AskedInference {
   id: string;
   /** Hangs up; with it the answer may be a stream. */
   hangUp?: AbortSignal;
-  /** Told of each task that was signed; the last one is sent. */
-  onSigned?: (task: Task) => void;
+  /** Told of each authorization that was signed before it is sent. */
+  onSigned?: (authorization: TaskAuthorization) => Promise<void>;
 }
 
 /** The answer, and the authorization that paid for it. */
@@ -77,7 +76,7 @@ export async function payAndSend(payer: Payer, asked: AskedInference, expenditur
     if (!required || (offers > 0 && required.error !== "no_active_node")) break;
     const offer = checkOffer(required, expectedOffer(payer, asked));
     const payment = await expenditure.around(offer.task.maxAmount, () => signOffer(payer, offer, required, asked.id));
-    asked.onSigned?.(offer.task);
+    await asked.onSigned?.(offer.authorization);
     answer = await sendPayment(payer, { url, body, ...(hangUp ? { hangUp } : {}) }, offer, payment);
     if (answer.status === 200) return { answer, authorization: offer.authorization };
   }

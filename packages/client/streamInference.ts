@@ -5,15 +5,20 @@ import { OpgError } from "../protocol/errors.ts";
 import { inferAnswerJson } from "../protocol/inferAnswer.ts";
 import { type StreamStep, streamStepJson } from "../protocol/messages.ts";
 import { domainIn } from "../protocol/network.ts";
+import type { TensorSpec } from "../protocol/model.ts";
+import type { TaskAuthorization } from "../protocol/payment.ts";
 import { joinSteps } from "../protocol/steps.ts";
-import { type Task, taskIdOf } from "../protocol/task.ts";
+import { taskIdOf } from "../protocol/task.ts";
 import { type NamedTensors, tensorsFromJson } from "../protocol/tensors.ts";
-import { openPurchase, paidRequestOf, receive, type WantedInference } from "./buyInference.ts";
+import { openPurchase, paidRequestOf, paymentOf, receive, type WantedInference } from "./buyInference.ts";
 import type { GatewayAnswer } from "./callGateway.ts";
 import type { InferenceEvent } from "./createClient.ts";
 import { payAndSend } from "./payForRequest.ts";
 import type { Payer } from "./payer.ts";
 import type { Expenditure } from "./spending.ts";
+
+/** No event is larger. */
+const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
 
 /** Who reads a stream. */
 export interface StreamCaller {
@@ -36,29 +41,34 @@ export async function* streamInference(
   const { asked, expenditure } = purchase;
   const leaving = new AbortController();
   const hangUp = signal ? AbortSignal.any([signal, leaving.signal]) : leaving.signal;
-  let task: Task | undefined;
+  let taskId: string | undefined;
   let isOver = false;
-  const onSigned = (signed: Task): void => void (task = signed);
+  const onSigned = async (signed: TaskAuthorization): Promise<void> => {
+    taskId = taskIdOf(signed.witness, domainIn(payer.network, "taskEscrow"));
+    await payer.state.replace(paymentOf(payer, asked, signed));
+  };
   try {
     const { answer, authorization } = await payAndSend(payer, { ...asked, hangUp, onSigned }, expenditure);
     const paid = paidRequestOf(payer, purchase, authorization);
     const parts: NamedTensors[] = [];
     for await (const { event, data } of eventsOf(answer)) {
       if (event === "step") yield readStep(read(streamStepJson, data, wanted.url), parts, paid);
-      if (event === "error") throw OpgError.fromBody(data) ?? broken(wanted.url);
+      if (event === "error") throw OpgError.fromBody(data) ?? broken(wanted.url, taskId);
       if (event !== "answer") continue;
       isOver = true;
-      const inference = await receive(payer, purchase, authorization, read(inferAnswerJson, data, wanted.url));
+      const answered = read(inferAnswerJson, data, wanted.url);
+      checkContinuation(parts, tensorsFromJson(answered.outputs), paid);
+      const inference = await receive(payer, purchase, authorization, answered);
       yield { type: "answer", ...inference };
       return;
     }
-    throw broken(wanted.url);
+    throw broken(wanted.url, taskId);
   } catch (error) {
     signal?.throwIfAborted();
-    throw error instanceof OpgError ? error : broken(wanted.url, error);
+    throw error instanceof OpgError ? error : broken(wanted.url, taskId, error);
   } finally {
     leaving.abort();
-    if (!isOver && task) brokenOff.set(taskIdOf(task, domainIn(payer.network, "taskEscrow")), expenditure);
+    if (!isOver && taskId !== undefined) brokenOff.set(taskId, expenditure);
   }
 }
 
@@ -67,7 +77,21 @@ function readStep(step: StreamStep, parts: NamedTensors[], paid: PaidRequest): I
   const outputs = tensorsFromJson(step.outputs);
   parts.push(outputs);
   checkSignedOutputs(step, joinSteps(paid.listing.outputs, parts), paid);
-  return { type: "step", steps: step.steps, outputs };
+  return { type: "step", taskId: step.result.taskId, steps: step.steps, outputs };
+}
+
+/** The answer must go on from the steps that were given: both are signed for, and only one of them is right. */
+function checkContinuation(parts: readonly NamedTensors[], outputs: NamedTensors, paid: PaidRequest): void {
+  if (parts.length === 0) return;
+  const given = joinSteps(paid.listing.outputs, parts);
+  const isPrefix = ({ name }: TensorSpec): boolean => {
+    const [part, whole] = [given[name]?.data, outputs[name]?.data];
+    return part !== undefined && whole !== undefined && part.every((byte, at) => byte === whole[at]);
+  };
+  if (paid.listing.outputs.every(isPrefix)) return;
+  const message = "The answer is another than the steps before it: do not use either, and look at the task's trail.";
+  const taskId = taskIdOf(paid.task, domainIn(paid.network, "taskEscrow"));
+  throw new OpgError("invalid_receipt", message, { part: "outputs", taskId });
 }
 
 /** Not every browser can iterate over a stream. */
@@ -77,7 +101,10 @@ async function* eventsOf({ events, content }: GatewayAnswer): AsyncGenerator<{ e
     yield { event: "answer", data: content };
     return;
   }
-  const reader = events.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream()).getReader();
+  const reader = events
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream({ maxBufferSize: MAX_EVENT_CHARACTERS }))
+    .getReader();
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       const { event = "message", data } = next.value;
@@ -91,11 +118,16 @@ async function* eventsOf({ events, content }: GatewayAnswer): AsyncGenerator<{ e
 function read<Schema extends z.ZodType>(schema: Schema, data: unknown, url: string): z.output<Schema> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
-  throw broken(url, parsed.error);
+  throw broken(url, undefined, parsed.error);
 }
 
-function broken(url: string, cause?: unknown): OpgError {
+function broken(url: string, taskId?: string, cause?: unknown): OpgError {
   const { origin } = new URL(url);
   const message = `${origin} broke the stream off; look at the task's trail for what was charged.`;
-  return new OpgError("gateway_unavailable", message, { url: origin }, { cause });
+  return new OpgError(
+    "gateway_unavailable",
+    message,
+    { url: origin, ...(taskId === undefined ? {} : { taskId }) },
+    { cause },
+  );
 }

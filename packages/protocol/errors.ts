@@ -75,6 +75,7 @@ export const errorStatus = {
   payment_unanswered: 504,
   invalid_offer: 502,
   invalid_receipt: 502,
+  answer_incomplete: 502,
   // The task cannot be run, or its result cannot be paid.
   invalid_release: 403,
   invalid_signature: 403,

@@ -24,6 +24,15 @@ export function stepsOf(outputs: NamedTensors): number {
 }
 
 /**
+ * How many steps inputs are of, by the dimension that the model's scanned inputs have in common; nothing where the model
+ * is run once, or leaves their rank open.
+ */
+export function stepsAsked(specs: readonly TensorSpec[], inputs: NamedTensors): number | undefined {
+  const scanned = specs.find(({ shape }) => shape?.[0] === STEPS_DIMENSION);
+  return scanned && inputs[scanned.name]?.shape[0];
+}
+
+/**
  * Puts parts of a run in a row: tensors that differ in their leading dimension alone, along it.
  *
  * @param specs - outputs of the whole task, in the order of the graph; of no parts at all they give the empty response,

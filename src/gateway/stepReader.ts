@@ -14,9 +14,13 @@ export class WaitingReader implements StepReader {
   readonly #begun = Promise.withResolvers<true>();
   readonly #events = Promise.withResolvers<EventWriter>();
   readonly #left = new AbortController();
+  readonly #gone = Promise.withResolvers<undefined>();
+
+  #connected: EventWriter | undefined;
 
   /** @param caller - aborted when the caller hangs up */
   constructor(caller: AbortSignal) {
+    this.signal.addEventListener("abort", () => this.#gone.resolve(undefined), { once: true });
     this.#leaveWith(caller);
   }
 
@@ -31,17 +35,14 @@ export class WaitingReader implements StepReader {
 
   async take(step: StreamStepJson): Promise<void> {
     this.#begun.resolve(true);
-    const gone = new Promise<undefined>((resolve) => {
-      if (this.signal.aborted) resolve(undefined);
-      this.signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    });
-    const events = await Promise.race([this.#events.promise, gone]);
+    const events = this.#connected ?? (await Promise.race([this.#events.promise, this.#gone.promise]));
     await events?.send("step", step);
   }
 
   /** Lets the steps go out. */
   connect(events: EventWriter): void {
     this.#leaveWith(events.signal);
+    this.#connected = events;
     this.#events.resolve(events);
   }
 

@@ -46,7 +46,8 @@ const nodeVariables = {
   OPG_PUBLIC_URL: z.url().max(256).optional(),
   /** Signs evidence in place of a platform. */
   OPG_DEVELOPMENT_ROOT_KEY: privateKey,
-  OPG_DRAIN_SECONDS: drainSeconds.default(10),
+  /** As long as verifiers usually take for the streams that are ended, and a margin. */
+  OPG_DRAIN_SECONDS: drainSeconds.default(30),
 };
 
 type NodeConfig = z.output<z.ZodObject<typeof nodeVariables>>;

@@ -112,9 +112,10 @@ export class TaskDuty {
     for (const { stopping } of this.#known.values()) stopping.abort();
   }
 
-  /** Resolves when no certificate is on its way to verifiers any more. */
-  drain(): Promise<void> {
-    return this.#witnessing.ended();
+  /** Resolves when every task that was begun has its end, and no certificate is on its way to verifiers any more. */
+  async drain(): Promise<void> {
+    await Promise.allSettled([...this.#known.values()].map(({ answer }) => answer));
+    await this.#witnessing.ended();
   }
 
   async #admit(request: ReleasedRequest): Promise<AdmittedRequest> {

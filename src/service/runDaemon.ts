@@ -22,7 +22,11 @@ export async function runDaemon(start: (environment: NodeJS.ProcessEnv) => Promi
     process.exit(1);
   }
   daemon.logger.info({ url: daemon.url }, "listening");
-  const stop = (signal: string): void => {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    // Who asks twice does not want to wait: the exit code says that it was cut short.
+    if (isStopping) process.exit(1);
+    isStopping = true;
     daemon.logger.info({ signal }, "stopping");
     daemon.stop().then(
       () => process.exit(0),
@@ -32,6 +36,6 @@ export async function runDaemon(start: (environment: NodeJS.ProcessEnv) => Promi
       },
     );
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
 }

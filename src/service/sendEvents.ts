@@ -1,3 +1,4 @@
+import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { stream } from "hono/streaming";
 
@@ -14,7 +15,11 @@ export const EVENT_STREAM = "text/event-stream";
 
 /** Whether a request asks for server-sent events. */
 export function acceptsEvents(context: Context): boolean {
-  return (context.req.header("accept") ?? "").toLowerCase().includes(EVENT_STREAM);
+  const accepted = (context.req.header("accept") ?? "").toLowerCase().split(",");
+  return accepted.some((range) => {
+    const [type, ...parameters] = range.split(";").map((part) => part.trim());
+    return type === EVENT_STREAM && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+  });
 }
 
 /**
@@ -37,7 +42,11 @@ export function sendEvents(
     writer.onAbort(() => left.abort());
     const send = async (event: string, data: unknown): Promise<void> => {
       if (left.signal.aborted) return;
-      const cut = setTimeout(() => writer.abort(), longestWaitSeconds * 1000);
+      const cut = setTimeout(() => {
+        writer.abort();
+        // What the socket has not got rid of would stay with it for as long as the reader stalls.
+        (context.env as Partial<HttpBindings> | undefined)?.outgoing?.destroy();
+      }, longestWaitSeconds * 1000);
       await writer.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       clearTimeout(cut);
     };
