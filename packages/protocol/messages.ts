@@ -40,6 +40,12 @@ const transactionJson = z.strictObject({
   gasUsed: z.string().nullable(),
 });
 
+/**
+ * Header of a call for a stream, and of the call that ends it: a secret of the caller's. Verifiers know all else of a released
+ * request, and must not be able to end it.
+ */
+export const STREAM_SECRET = "stream-secret";
+
 /** What the gateway hands a node, and a node every verifier: the released task and what it is about. */
 export const releasedRequestJson = z.strictObject({
   task: taskJson,

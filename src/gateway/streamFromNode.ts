@@ -1,7 +1,8 @@
+import { randomBytes } from "node:crypto";
 import type { z } from "zod";
 import { checkSignedOutputs } from "#protocol/checkReceipt.ts";
 import { OpgError } from "#protocol/errors.ts";
-import { type AnsweredTask, answeredTaskJson, streamStepJson } from "#protocol/messages.ts";
+import { type AnsweredTask, answeredTaskJson, STREAM_SECRET, streamStepJson } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
 import { joinSteps } from "#protocol/steps.ts";
 import { type NamedTensors, tensorsFromJson } from "#protocol/tensors.ts";
@@ -29,7 +30,8 @@ export async function streamFromNode(
   reader: StepReader,
   { executionSeconds, verdictSeconds, clock }: StreamLimits,
 ): Promise<AnsweredTask> {
-  const { call, url, taskId, paid } = question;
+  const { url, taskId, paid } = question;
+  const call = { ...question.call, headers: { [STREAM_SECRET]: randomBytes(32).toString("hex") } };
   const ending = AbortSignal.any([reader.signal, AbortSignal.timeout(executionSeconds * 1000)]);
   if (!reader.signal.aborted) {
     try {

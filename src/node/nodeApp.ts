@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import { OpgError } from "#protocol/errors.ts";
-import { type NodeInfo, releasedRequestJson, type StreamStepJson } from "#protocol/messages.ts";
+import { type NodeInfo, releasedRequestJson, STREAM_SECRET, type StreamStepJson } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import { createApp, errorBodyOf, readBody } from "#service/httpApp.ts";
@@ -30,13 +30,15 @@ export function createNodeApp({ tasks, info, operations, logger }: NodeAppDepend
   app.post("/tasks", async (context) => {
     const request = await readBody(context, releasedRequestJson);
     if (!acceptsEvents(context)) return context.json(await tasks.answer(request));
-    const begin = await tasks.stream(request);
+    const begin = await tasks.stream(request, context.req.header(STREAM_SECRET));
     return sendEvents(context, LONGEST_WAIT_SECONDS, (events) => sendTask(events, begin, logger));
   });
   app.post("/tasks/:taskId/end", async (context) => {
     const request = await readBody(context, releasedRequestJson);
-    if (request.release.taskId === context.req.param("taskId")) return context.json(await tasks.end(request));
-    throw new OpgError("invalid_body", "The release is about another task than the address names.");
+    if (request.release.taskId !== context.req.param("taskId")) {
+      throw new OpgError("invalid_body", "The release is about another task than the address names.");
+    }
+    return context.json(await tasks.end(request, context.req.header(STREAM_SECRET)));
   });
   app.get("/info", (context) => context.json(info()));
   return app;

@@ -46,6 +46,8 @@ interface KnownTask {
   answer: Promise<AnsweredTaskJson>;
   /** Ends it after the step under way, where it has steps. */
   stopping: AbortController;
+  /** Who shows it may end the stream. */
+  secret: string | undefined;
   /** Seconds since 1970; nobody can use the answer after that. */
   keepUntil: number;
 }
@@ -82,28 +84,33 @@ export class TaskDuty {
    * Answers a released request, and hands its steps out as they are computed where its model is run step by step. When the
    * reader leaves, the last prefix that it took is the answer. The same request again gets the answer alone.
    *
+   * @param secret - who shows it again may end the stream
    * @returns begins it, once the checks have passed
    * @throws OpgError as {@link TaskDuty.answer}
    */
-  async stream(request: ReleasedRequest): Promise<(reader: PrefixReader) => Promise<AnsweredTaskJson>> {
+  async stream(
+    request: ReleasedRequest,
+    secret?: string,
+  ): Promise<(reader: PrefixReader) => Promise<AnsweredTaskJson>> {
     const admitted = await this.#admit(request);
     return (reader) => {
       const run = admitted.model.model.scan
         ? (stop: AbortSignal) => this.#handOut(admitted, reader, stop)
         : () => this.#dependencies.enclave.run(request, admitted.model);
-      return this.#join(admitted, run).answer;
+      return this.#join(admitted, run, secret).answer;
     };
   }
 
   /**
    * Ends a stream at the last prefix that was taken, and answers with that. One that never began ends before its first
-   * step, so that nothing is charged and the payer's money is free at once.
+   * step, so that nothing is charged and the payer's money is free at once. Who does not know the secret waits for its end.
    *
    * @throws OpgError as {@link TaskDuty.answer}
    */
-  async end(request: ReleasedRequest): Promise<AnsweredTaskJson> {
-    const run = await this.stream(request);
-    this.#known.get(request.release.taskId)?.stopping.abort();
+  async end(request: ReleasedRequest, secret?: string): Promise<AnsweredTaskJson> {
+    const run = await this.stream(request, secret);
+    const known = this.#known.get(request.release.taskId);
+    if (known?.secret !== undefined && known.secret === secret) known.stopping.abort();
     return run({ take: () => Promise.resolve(), signal: AbortSignal.abort() });
   }
 
@@ -133,7 +140,7 @@ export class TaskDuty {
     return { request, model, facilitator };
   }
 
-  #join(admitted: AdmittedRequest, run: (stop: AbortSignal) => Promise<CompletedTask>): KnownTask {
+  #join(admitted: AdmittedRequest, run: (stop: AbortSignal) => Promise<CompletedTask>, secret?: string): KnownTask {
     const { network, clock, logger } = this.#dependencies;
     const { request, facilitator } = admitted;
     const { taskId } = request.release;
@@ -145,7 +152,7 @@ export class TaskDuty {
     const completed = run(stopping.signal);
     const answer = this.#countTask(this.#finish(request, completed, facilitator, keepUntil));
     this.#forget(clock());
-    const begun = { answer, stopping, keepUntil };
+    const begun = { answer, stopping, secret, keepUntil };
     this.#known.set(taskId, begun);
     answer.catch((error: unknown) => {
       logger.warn({ taskId, err: error }, "task failed");

@@ -17,6 +17,8 @@ export interface HttpCall<Schema extends z.ZodType> {
   timeoutSeconds: number;
   /** Code of the error when nobody answers, or what answers is not an OPG process. */
   unavailable: Extract<ErrorCode, `${string}_unavailable`>;
+  /** Beside those that every call has. */
+  headers?: Readonly<Record<string, string>>;
   /** For pinned TLS. */
   dispatcher?: Dispatcher;
   /** Answers larger than this are cut off and refused. */
@@ -92,11 +94,12 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
   }
 }
 
-function headersOf({ body }: Called): Record<string, string> {
+function headersOf({ body, headers }: Called): Record<string, string> {
   const requestId = currentRequestId();
   return {
     ...(body === undefined ? {} : { "content-type": "application/json" }),
     ...(requestId === undefined ? {} : { [requestIdHeader]: requestId }),
+    ...headers,
   };
 }
 
