@@ -52,7 +52,7 @@ function nonceClaimOf({ claim, terms }: ClaimRequest): NonceClaim {
 /** Their nonces were free, so what there may be of them has lapsed. */
 async function insertPayments(connection: Db, requests: readonly ClaimRequest[]): Promise<void> {
   const column = <Value>(valueOf: (claim: PaymentClaim) => Value) => requests.map(({ claim }) => valueOf(claim));
-  await sql`insert into payments (digest, scheme, state, deadline, payload, merchant, resource, permit, claimed_block)
+  await sql`/* prepared insert_payments */ insert into payments (digest, scheme, state, deadline, payload, merchant, resource, permit, claimed_block)
     select digest, scheme, 'claimed', deadline, payload::jsonb, merchant, resource, permit::jsonb, claimed_block
     from unnest(${column(({ digest }) => digest)}::text[], ${column(({ scheme }) => scheme)}::text[],
       ${column(({ lapsesAt }) => lapsesAt.toString())}::numeric[],
