@@ -5,6 +5,7 @@ import { OpgError } from "#protocol/errors.ts";
 import type { Logger } from "#service/logger.ts";
 import { outsideRequests } from "#service/requestId.ts";
 import type { ObservedDatabase } from "#service/watchDatabase.ts";
+import { GatheringSocket } from "./gatheringSocket.ts";
 import { migrate } from "./migrate.ts";
 import { preparingPool } from "./preparedStatements.ts";
 
@@ -80,6 +81,7 @@ function openPool(url: string, logger: Logger, bounds: PoolConfig): Pool {
     connectionString: url,
     connectionTimeoutMillis: CONNECTION_TIMEOUT_SECONDS * 1000,
     keepAlive: true,
+    stream: () => new GatheringSocket(),
     types: { getTypeParser: parserOf },
     ...bounds,
   });
