@@ -24,13 +24,13 @@ export function claimPayments(db: Db, requests: readonly ClaimRequest[]): Promis
   const claims = requests.map(nonceClaimOf);
   return db.connection().execute(async (connection) => {
     try {
-      const begun = sql`begin`.execute(connection);
+      const begun = sql`/* prepared begin */ begin`.execute(connection);
       const [, outcomes] = await Promise.all([begun, decideClaims(connection, claims)]);
       const isTaken = (_: unknown, index: number): boolean => outcomes[index]?.outcome === "claimed";
       await Promise.all([
         insertClaims(connection, claims.filter(isTaken)),
         insertPayments(connection, requests.filter(isTaken)),
-        sql`commit`.execute(connection),
+        sql`/* prepared commit */ commit`.execute(connection),
       ]);
       return outcomes;
     } catch (error) {

@@ -1,28 +1,19 @@
 import { Socket } from "node:net";
 
-type Written = (error?: Error | null) => void;
-
 /**
- * A socket that sends what is written in one turn of the event loop in one piece. Queries that wait for none before them
- * then cost one system call, and wake the database up once.
+ * A socket that sends what is written between `cork` and `uncork` in one turn of the event loop in one piece, where Node
+ * sends at each `uncork`. Queries that wait for none before them then cost one system call, and wake the database up once.
  */
 export class GatheringSocket extends Socket {
   #isGathering = false;
 
-  override write(data: Uint8Array | string, written?: Written): boolean;
-  override write(data: Uint8Array | string, encoding?: BufferEncoding, written?: Written): boolean;
-  override write(data: Uint8Array | string, encoding?: BufferEncoding | Written, written?: Written): boolean {
-    if (!this.#isGathering) this.#gather();
-    return typeof encoding === "function" ? super.write(data, encoding) : super.write(data, encoding, written);
-  }
-
-  /** Until everything has run that goes on by way of promises. */
-  #gather(): void {
+  override uncork(): void {
+    if (this.#isGathering) return;
     this.#isGathering = true;
-    this.cork();
+    // After everything that goes on by way of promises.
     process.nextTick(() => {
       this.#isGathering = false;
-      this.uncork();
+      while (this.writableCorked > 0) super.uncork();
     });
   }
 }
