@@ -8,6 +8,7 @@ import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
 import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 import { endedBlockMigration } from "./endedBlockMigration.ts";
+import { exposuresMigration } from "./exposuresMigration.ts";
 import { sentAtMigration } from "./sentAtMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
@@ -90,6 +91,12 @@ export interface FacilitatorSchema {
     sponsored: boolean;
     identifier: string | null;
   };
+  /** What is owed under exposed claims, one row per payer and token; only triggers of `claims` write it. */
+  exposures: {
+    payer: string;
+    token: string;
+    outstanding: bigint;
+  };
   /** One row per authorization that a merchant was paid with. */
   payments: PaymentsTable;
   /** Charges that could not be collected, one row per claim and share; never pruned. */
@@ -124,6 +131,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "005_sent_at": sentAtMigration,
   "006_attempts": attemptsMigration,
   "007_claims_ended_block": endedBlockMigration,
+  "010_exposures": exposuresMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {
