@@ -131,7 +131,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "005_sent_at": sentAtMigration,
   "006_attempts": attemptsMigration,
   "007_claims_ended_block": endedBlockMigration,
-  "010_exposures": exposuresMigration,
+  "008_exposures": exposuresMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {
