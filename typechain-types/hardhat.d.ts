@@ -12,6 +12,8 @@ declare module "@nomicfoundation/hardhat-ethers/types" {
   interface HardhatEthersHelpers extends HardhatEthersHelpersBase {
   getContractFactory(name: 'ModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ModelRegistry__factory>
 getContractFactory(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.NodeRegistry__factory>
+getContractFactory(name: 'IAccounts', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IAccounts__factory>
+getContractFactory(name: 'ICustody', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ICustody__factory>
 getContractFactory(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IFacilitatorEntry__factory>
 getContractFactory(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IModelRegistry__factory>
 getContractFactory(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.INodeRegistry__factory>
@@ -24,9 +26,12 @@ getContractFactory(name: 'IX402Permit2Proxy', signerOrOptions?: ethers.Signer | 
 getContractFactory(name: 'IX402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IX402UptoPermit2Proxy__factory>
 getContractFactory(name: 'ContractWallet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ContractWallet__factory>
 getContractFactory(name: 'FeeToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FeeToken__factory>
+getContractFactory(name: 'LyingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.LyingToken__factory>
 getContractFactory(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.MoneyTypesHarness__factory>
 getContractFactory(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ReentrantToken__factory>
 getContractFactory(name: 'RefusingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.RefusingToken__factory>
+getContractFactory(name: 'Accounts', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.Accounts__factory>
+getContractFactory(name: 'Custody', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.Custody__factory>
 getContractFactory(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FacilitatorEntry__factory>
 getContractFactory(name: 'OPG', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.OPG__factory>
 getContractFactory(name: 'PayerReader', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.PayerReader__factory>
@@ -39,6 +44,8 @@ getContractFactory(name: 'X402UptoPermit2Proxy', signerOrOptions?: ethers.Signer
 
   getContractAt(name: 'ModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ModelRegistry>
 getContractAt(name: 'NodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.NodeRegistry>
+getContractAt(name: 'IAccounts', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IAccounts>
+getContractAt(name: 'ICustody', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ICustody>
 getContractAt(name: 'IFacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IFacilitatorEntry>
 getContractAt(name: 'IModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IModelRegistry>
 getContractAt(name: 'INodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.INodeRegistry>
@@ -51,9 +58,12 @@ getContractAt(name: 'IX402Permit2Proxy', address: string | ethers.Addressable, s
 getContractAt(name: 'IX402UptoPermit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IX402UptoPermit2Proxy>
 getContractAt(name: 'ContractWallet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ContractWallet>
 getContractAt(name: 'FeeToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FeeToken>
+getContractAt(name: 'LyingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.LyingToken>
 getContractAt(name: 'MoneyTypesHarness', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.MoneyTypesHarness>
 getContractAt(name: 'ReentrantToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ReentrantToken>
 getContractAt(name: 'RefusingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.RefusingToken>
+getContractAt(name: 'Accounts', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.Accounts>
+getContractAt(name: 'Custody', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.Custody>
 getContractAt(name: 'FacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FacilitatorEntry>
 getContractAt(name: 'OPG', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.OPG>
 getContractAt(name: 'PayerReader', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.PayerReader>
@@ -66,6 +76,8 @@ getContractAt(name: 'X402UptoPermit2Proxy', address: string | ethers.Addressable
 
   deployContract(name: 'ModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ModelRegistry>
 deployContract(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.NodeRegistry>
+deployContract(name: 'IAccounts', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IAccounts>
+deployContract(name: 'ICustody', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ICustody>
 deployContract(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
@@ -78,9 +90,12 @@ deployContract(name: 'IX402Permit2Proxy', signerOrOptions?: ethers.Signer | Depl
 deployContract(name: 'IX402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402UptoPermit2Proxy>
 deployContract(name: 'ContractWallet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ContractWallet>
 deployContract(name: 'FeeToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FeeToken>
+deployContract(name: 'LyingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.LyingToken>
 deployContract(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
+deployContract(name: 'Accounts', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Accounts>
+deployContract(name: 'Custody', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Custody>
 deployContract(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
 deployContract(name: 'PayerReader', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.PayerReader>
@@ -93,6 +108,8 @@ deployContract(name: 'X402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | D
 
   deployContract(name: 'ModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ModelRegistry>
 deployContract(name: 'NodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.NodeRegistry>
+deployContract(name: 'IAccounts', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IAccounts>
+deployContract(name: 'ICustody', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ICustody>
 deployContract(name: 'IFacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
@@ -105,9 +122,12 @@ deployContract(name: 'IX402Permit2Proxy', args: any[], signerOrOptions?: ethers.
 deployContract(name: 'IX402UptoPermit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402UptoPermit2Proxy>
 deployContract(name: 'ContractWallet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ContractWallet>
 deployContract(name: 'FeeToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FeeToken>
+deployContract(name: 'LyingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.LyingToken>
 deployContract(name: 'MoneyTypesHarness', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
+deployContract(name: 'Accounts', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Accounts>
+deployContract(name: 'Custody', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Custody>
 deployContract(name: 'FacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
 deployContract(name: 'PayerReader', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.PayerReader>

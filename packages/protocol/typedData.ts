@@ -60,6 +60,23 @@ export const signedTypes = {
     { name: "verifiers", type: "address[]" },
     { name: "counts", type: "uint64[]" },
   ],
+  Voucher: [
+    { name: "payer", type: "address" },
+    { name: "facilitator", type: "address" },
+    { name: "cap", type: "uint128" },
+  ],
+  Deposit: [
+    { name: "payer", type: "address" },
+    { name: "facilitator", type: "address" },
+  ],
+  Batch: [
+    { name: "facilitator", type: "address" },
+    { name: "previous", type: "bytes32" },
+    { name: "root", type: "bytes32" },
+    { name: "debits", type: "bytes32" },
+    { name: "credits", type: "bytes32" },
+    { name: "epoch", type: "uint64" },
+  ],
   Admission: [
     { name: "node", type: "address" },
     { name: "operator", type: "address" },
@@ -103,9 +120,9 @@ function domainOf(name: string, { chainId, verifyingContract }: Domain): TypedDa
   return { name, version: "1", chainId, verifyingContract };
 }
 
-/** Domain of Task and Release. */
+/** Domain of Task, Release and Voucher. */
 export const taskEscrowDomain = (domain: Domain): TypedDataDomain => domainOf("OPG TaskEscrow", domain);
-/** Domain of Result, Verdict, Commitment, Refusal and Counts. */
+/** Domain of Result, Verdict, Commitment, Refusal, Batch and Counts. */
 export const settlementDomain = (domain: Domain): TypedDataDomain => domainOf("OPG Settlement", domain);
 /** Domain of Admission and Revocation. */
 export const nodeRegistryDomain = (domain: Domain): TypedDataDomain => domainOf("OPG NodeRegistry", domain);
