@@ -4,6 +4,7 @@ import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
+import { type AccountsTable, prefundedMigration } from "./prefundedMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
 import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
@@ -42,6 +43,10 @@ export interface FacilitatorSchema {
     rejection: NullableJson;
     /** Whether a block that held its end, or its lock, was replaced by one that does not. */
     reorged: Generated<boolean>;
+    /** Whether an account pays for it: its signature is the authorizer's over the task, its end is no transaction of its own. */
+    prefunded: Generated<boolean>;
+    /** Since when a prefunded task has its certificate, seconds since 1970 by our clock. */
+    certifiedAt: bigint | null;
   };
   /** What verifiers said, one row per verifier and result. */
   verdicts: {
@@ -99,6 +104,8 @@ export interface FacilitatorSchema {
   };
   /** One row per authorization that a merchant was paid with. */
   payments: PaymentsTable;
+  /** What accounts at this facilitator have paid for. */
+  accounts: AccountsTable;
   /** Charges that could not be collected, one row per claim and share; never pruned. */
   losses: {
     holder: string;
@@ -132,6 +139,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "006_attempts": attemptsMigration,
   "007_claims_ended_block": endedBlockMigration,
   "008_exposures": exposuresMigration,
+  "009_prefunded": prefundedMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

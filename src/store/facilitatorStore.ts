@@ -9,6 +9,7 @@ import { type FacilitatorTasks, facilitatorTasks } from "./facilitatorTasks.ts";
 import { type FacilitatorTransactions, facilitatorTransactions, outboxWrites } from "./facilitatorTransactions.ts";
 import { DatabaseLeases, type Leases } from "./leases.ts";
 import { openDatabase } from "./openDatabase.ts";
+import { type PrefundedTasks, prefundedTasks } from "./prefundedTasks.ts";
 import { pruneTasks } from "./pruneTasks.ts";
 
 /** Everything that the facilitator must not forget. Each write is on disk when its promise resolves. */
@@ -20,6 +21,7 @@ export interface FacilitatorStore
     FacilitatorSettlements,
     FacilitatorExposure,
     FacilitatorBacklog,
+    PrefundedTasks,
     Leases {
   observed: ObservedDatabase;
   /**
@@ -61,6 +63,7 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorSettlements(db),
     ...facilitatorExposure(db),
     ...facilitatorBacklog(db),
+    ...prefundedTasks(db),
     observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
     hold: (name, work) => leases.hold(name, work),
