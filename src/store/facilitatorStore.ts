@@ -1,5 +1,6 @@
 import type { Logger } from "#service/logger.ts";
 import type { ObservedDatabase } from "#service/watchDatabase.ts";
+import { batchWrites, type FacilitatorBatches, facilitatorBatches } from "./facilitatorBatches.ts";
 import { type FacilitatorBacklog, facilitatorBacklog } from "./facilitatorBacklog.ts";
 import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
@@ -20,6 +21,7 @@ export interface FacilitatorStore
     FacilitatorSettlements,
     FacilitatorExposure,
     FacilitatorBacklog,
+    FacilitatorBatches,
     Leases {
   observed: ObservedDatabase;
   /**
@@ -43,6 +45,7 @@ export const facilitatorWrites = [
   "recordExpiry",
   "recordEnding",
   ...outboxWrites,
+  ...batchWrites,
 ] as const satisfies readonly (keyof FacilitatorStore)[];
 
 /**
@@ -61,6 +64,7 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorSettlements(db),
     ...facilitatorExposure(db),
     ...facilitatorBacklog(db),
+    ...facilitatorBatches(db),
     observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
     hold: (name, work) => leases.hold(name, work),

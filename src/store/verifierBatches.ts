@@ -1,0 +1,87 @@
+import { type Kysely, sql } from "kysely";
+import type { Migration } from "kysely/migration";
+import type { RefusalReason } from "#protocol/verdict.ts";
+import type { VerifierSchema } from "./verifierSchema.ts";
+
+/** The tables of a verifier's batches. */
+export interface VerifierBatchTables {
+  /** Which receipts it was asked to sign in which batches; a receipt may be in several of which one at most is settled. */
+  batchReceipts: { taskId: string; batchId: string };
+}
+
+/** What a verifier knows of a task by its own work, for a receipt. */
+export interface JudgedTask {
+  taskId: string;
+  payer: string;
+  facilitator: string;
+  /** Of the release; `null` for tasks of before it was kept, none of which was prefunded. */
+  paymentDigest: string | null;
+  resultHash: string;
+  payout: string;
+  /** Atomic units. */
+  amount: bigint;
+  /** Why the result was refused; `null` where it was agreed with. */
+  reason: RefusalReason | null;
+}
+
+/** The batches of a verifier's store. */
+export interface VerifierBatches {
+  /** Durable write: these receipts may from now on be settled by this batch. */
+  recordBatchReceipts(batchId: string, taskIds: readonly string[]): Promise<void>;
+  /** Which other batches some of these receipts may be settled by, and which receipts each of them has. */
+  otherBatchesOf(batchId: string, taskIds: readonly string[]): Promise<Map<string, string[]>>;
+  /** The verdicts that there are on these tasks. */
+  judgedTasks(taskIds: readonly string[]): Promise<Map<string, JudgedTask>>;
+}
+
+export const verifierBatchesMigration: Migration = {
+  async up(db: Kysely<VerifierBatchTables>) {
+    await db.schema.alterTable("commitments").addColumn("paymentDigest", "text").execute();
+    await db.schema
+      .createTable("batchReceipts")
+      .addColumn("taskId", "text", (column) => column.notNull())
+      .addColumn("batchId", "text", (column) => column.notNull())
+      .addPrimaryKeyConstraint("batch_receipts_once", ["taskId", "batchId"])
+      .execute();
+  },
+};
+
+export function verifierBatches(db: Kysely<VerifierSchema>): VerifierBatches {
+  return {
+    recordBatchReceipts: async (batchId, taskIds) => {
+      await sql`insert into batch_receipts (task_id, batch_id)
+        select unnest(${[...taskIds]}::text[]), ${batchId} on conflict do nothing`.execute(db);
+    },
+    otherBatchesOf: async (batchId, taskIds) => {
+      const rows = await db
+        .selectFrom("batchReceipts")
+        .select(["taskId", "batchId"])
+        .where(sql<boolean>`task_id = any(${[...taskIds]})`)
+        .where("batchId", "<>", batchId)
+        .execute();
+      const ofBatch = Map.groupBy(rows, (row) => row.batchId);
+      return new Map([...ofBatch].map(([other, receipts]) => [other, receipts.map(({ taskId }) => taskId)]));
+    },
+    judgedTasks: (taskIds) => findJudged(db, taskIds),
+  };
+}
+
+/** Read by their fields: to parse ten thousand whole tasks takes seconds. */
+async function findJudged(
+  db: Kysely<VerifierSchema>,
+  taskIds: readonly string[],
+): Promise<Map<string, JudgedTask>> {
+  const rows = await db
+    .selectFrom("verdicts")
+    .innerJoin("commitments", "commitments.taskId", "verdicts.taskId")
+    .select(["verdicts.taskId", "commitments.facilitator", "commitments.paymentDigest"])
+    .select(["verdicts.resultHash", "verdicts.reason"])
+    .select([
+      sql<string>`commitments.task ->> 'payer'`.as("payer"),
+      sql<string>`verdicts.result ->> 'payout'`.as("payout"),
+      sql<bigint>`(verdicts.result ->> 'amount')::numeric`.as("amount"),
+    ])
+    .where(sql<boolean>`verdicts.task_id = any(${[...taskIds]})`)
+    .execute();
+  return new Map(rows.map((row) => [row.taskId, row]));
+}
