@@ -62,6 +62,11 @@ export function batchToJson(batch: Batch): z.input<typeof batchJson> {
   return { ...batch, epoch: batch.epoch.toString() };
 }
 
+/** Writes a receipt for the wire. */
+export function batchReceiptToJson(receipt: BatchReceipt): z.input<typeof batchReceiptJson> {
+  return { ...receipt, amount: receipt.amount.toString() };
+}
+
 /** What verifiers sign. */
 export function batchTypedData(batch: Batch, settlement: Domain) {
   return { domain: settlementDomain(settlement), types: typesOf("Batch"), value: { ...batch } };

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { batchJson } from "./batch.ts";
+import { batchJson, batchReceiptJson } from "./batch.ts";
 import { address, bytes, bytes32 } from "./hex.ts";
 import { certificateJson } from "./messages.ts";
 import { signedReleaseJson, taskJson } from "./task.ts";
@@ -62,6 +62,16 @@ export const batchRequestJson = z.strictObject({
 
 export type BatchRequest = z.output<typeof batchRequestJson>;
 export type BatchRequestJson = z.input<typeof batchRequestJson>;
+
+/** Body of a verifier's `POST /batches/{batchId}`: a settled batch that it was not asked about, with all that is in it. */
+export const earlierBatchJson = z.strictObject({
+  batch: batchJson,
+  /** The facilitator's, over the batch. */
+  signature: bytes,
+  receipts: z.array(batchReceiptJson).min(1).max(MAX_BATCH_RECEIPTS),
+});
+
+export type EarlierBatch = z.output<typeof earlierBatchJson>;
 
 /** A receipt that a verifier leaves out. */
 export const refusedReceiptJson = z.strictObject({ taskId: bytes32, reason: z.enum(receiptRefusals) });

@@ -4,6 +4,7 @@ import type { BatchCertificate, ReceiptRefusalReason, ShownReceipt } from "#prot
 import { type Result, resultJson } from "#protocol/result.ts";
 import type { BatchState } from "./batchesMigration.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+import type { StoredTransaction } from "./facilitatorTransactions.ts";
 import { findCertificates, findShownReceipts } from "./batchEvidence.ts";
 import { insertReceipts } from "./insertReceipts.ts";
 
@@ -71,6 +72,10 @@ export interface FacilitatorBatches {
   /** As verifiers are shown them, in the order of their leaves. */
   shownReceipts(batchId: string): Promise<ShownReceipt[]>;
   certificatesOf(taskIds: readonly string[]): Promise<Map<string, BatchCertificate>>;
+  /** How often each of these was set aside; nothing for those that never were. */
+  timesSetAside(taskIds: readonly string[]): Promise<Map<string, number>>;
+  /** The transaction that is to settle it or did. */
+  transactionOfBatch(batchId: string): Promise<StoredTransaction | undefined>;
   /** The settled batch that a task is in. */
   settledBatchOf(taskId: string): Promise<StoredBatch | undefined>;
   /** How many charges wait for a batch now, at most `most`, and since when the oldest does. */
@@ -122,6 +127,15 @@ export function facilitatorBatches(db: Db): FacilitatorBatches {
         .execute(),
     shownReceipts: (batchId) => findShownReceipts(db, batchId),
     certificatesOf: (taskIds) => findCertificates(db, taskIds),
+    timesSetAside: async (taskIds) => {
+      const setAside = db.selectFrom("setAside").select(["taskId", "times"]);
+      const rows = await setAside.where(sql<boolean>`task_id = any(${[...taskIds]})`).execute();
+      return new Map(rows.map(({ taskId, times }) => [taskId, times]));
+    },
+    transactionOfBatch: (batchId) => {
+      const ofBatch = db.selectFrom("transactions").selectAll().where("subject", "=", batchId);
+      return ofBatch.where("purpose", "=", "batch").where("status", "in", ["sent", "included"]).executeTakeFirst();
+    },
     settledBatchOf: (taskId) => findSettledBatchOf(db, taskId),
     unsettled: (now, most) => countUnsettled(db, now, most),
     unsettledReceipts: (now, most, withoutPayers) => findUnsettled(db, now, most, withoutPayers),

@@ -6,7 +6,7 @@ import type { VerifierSchema } from "./verifierSchema.ts";
 /** The tables of a verifier's batches. */
 export interface VerifierBatchTables {
   /** Which receipts it was asked to sign in which batches; a receipt may be in several of which one at most is settled. */
-  batchReceipts: { taskId: string; batchId: string };
+  batchReceipts: { taskId: string; batchId: string; resultHash: string };
 }
 
 /** What a verifier knows of a task by its own work, for a receipt. */
@@ -24,10 +24,20 @@ export interface JudgedTask {
   reason: RefusalReason | null;
 }
 
+/** Which result of a task a receipt is about. */
+export interface BatchedResult {
+  taskId: string;
+  resultHash: string;
+}
+
 /** The batches of a verifier's store. */
 export interface VerifierBatches {
   /** Durable write: these receipts may from now on be settled by this batch. */
-  recordBatchReceipts(batchId: string, taskIds: readonly string[]): Promise<void>;
+  recordBatchReceipts(batchId: string, receipts: readonly BatchedResult[]): Promise<void>;
+  /** Whether the receipts of this batch were recorded. */
+  knowsBatch(batchId: string): Promise<boolean>;
+  /** Digests of the results that these batches pay for. */
+  resultsIn(batchIds: readonly string[]): Promise<string[]>;
   /** Which other batches some of these receipts may be settled by, and which receipts each of them has. */
   otherBatchesOf(batchId: string, taskIds: readonly string[]): Promise<Map<string, string[]>>;
   /** The verdicts that there are on these tasks. */
@@ -41,16 +51,31 @@ export const verifierBatchesMigration: Migration = {
       .createTable("batchReceipts")
       .addColumn("taskId", "text", (column) => column.notNull())
       .addColumn("batchId", "text", (column) => column.notNull())
+      .addColumn("resultHash", "text", (column) => column.notNull())
       .addPrimaryKeyConstraint("batch_receipts_once", ["taskId", "batchId"])
       .execute();
+    await sql`create index batch_receipts_of_batch on batch_receipts (batch_id)`.execute(db);
   },
 };
 
 export function verifierBatches(db: Kysely<VerifierSchema>): VerifierBatches {
   return {
-    recordBatchReceipts: async (batchId, taskIds) => {
-      await sql`insert into batch_receipts (task_id, batch_id)
-        select unnest(${[...taskIds]}::text[]), ${batchId} on conflict do nothing`.execute(db);
+    recordBatchReceipts: async (batchId, receipts) => {
+      const [taskIds, results] = [receipts.map(({ taskId }) => taskId), receipts.map(({ resultHash }) => resultHash)];
+      await sql`insert into batch_receipts (batch_id, task_id, result_hash)
+        select ${batchId}, * from unnest(${taskIds}::text[], ${results}::text[]) on conflict do nothing`.execute(db);
+    },
+    knowsBatch: async (batchId) => {
+      const known = db.selectFrom("batchReceipts").select("taskId").where("batchId", "=", batchId).limit(1);
+      return (await known.executeTakeFirst()) !== undefined;
+    },
+    resultsIn: async (batchIds) => {
+      const rows = await db
+        .selectFrom("batchReceipts")
+        .select("resultHash")
+        .where(sql<boolean>`batch_id = any(${[...batchIds]})`)
+        .execute();
+      return rows.map(({ resultHash }) => resultHash);
     },
     otherBatchesOf: async (batchId, taskIds) => {
       const rows = await db
