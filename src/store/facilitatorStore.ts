@@ -1,6 +1,6 @@
 import type { Logger } from "#service/logger.ts";
 import type { ObservedDatabase } from "#service/watchDatabase.ts";
-import { batchWrites, type FacilitatorBatches, facilitatorBatches } from "./facilitatorBatches.ts";
+import { type FacilitatorBatches, facilitatorBatches } from "./facilitatorBatches.ts";
 import { type FacilitatorBacklog, facilitatorBacklog } from "./facilitatorBacklog.ts";
 import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
@@ -10,6 +10,7 @@ import { type FacilitatorTasks, facilitatorTasks } from "./facilitatorTasks.ts";
 import { type FacilitatorTransactions, facilitatorTransactions, outboxWrites } from "./facilitatorTransactions.ts";
 import { DatabaseLeases, type Leases } from "./leases.ts";
 import { openDatabase } from "./openDatabase.ts";
+import { type PrefundedTasks, prefundedTasks } from "./prefundedTasks.ts";
 import { pruneTasks } from "./pruneTasks.ts";
 
 /** Everything that the facilitator must not forget. Each write is on disk when its promise resolves. */
@@ -22,6 +23,7 @@ export interface FacilitatorStore
     FacilitatorExposure,
     FacilitatorBacklog,
     FacilitatorBatches,
+    PrefundedTasks,
     Leases {
   observed: ObservedDatabase;
   /**
@@ -45,7 +47,6 @@ export const facilitatorWrites = [
   "recordExpiry",
   "recordEnding",
   ...outboxWrites,
-  ...batchWrites,
 ] as const satisfies readonly (keyof FacilitatorStore)[];
 
 /**
@@ -65,6 +66,7 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorExposure(db),
     ...facilitatorBacklog(db),
     ...facilitatorBatches(db),
+    ...prefundedTasks(db),
     observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
     hold: (name, work) => leases.hold(name, work),

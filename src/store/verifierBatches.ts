@@ -44,6 +44,9 @@ export interface VerifierBatches {
   judgedTasks(taskIds: readonly string[]): Promise<Map<string, JudgedTask>>;
 }
 
+/** The durable writes by name: after any of them the process may die and be started again. */
+export const verifierBatchWrites = ["recordBatchReceipts"] as const satisfies readonly (keyof VerifierBatches)[];
+
 export const verifierBatchesMigration: Migration = {
   async up(db: Kysely<VerifierBatchTables>) {
     await db.schema.alterTable("commitments").addColumn("paymentDigest", "text").execute();

@@ -92,10 +92,9 @@ export const verifierWrites = [
   "recordRefusalDelivery",
   "recordRightCommitments",
   "recordSignedCounts",
-  "recordBatchReceipts",
 ] as const satisfies readonly (keyof VerifierStore)[];
 
-type WriteName = Exclude<(typeof verifierWrites)[number], keyof VerifierBatches>;
+type WriteName = (typeof verifierWrites)[number];
 
 /**
  * Opens a verifier's database.

@@ -9,6 +9,8 @@ import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import type { VerifierStore } from "#store/verifierStore.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
+import { BatchDuty } from "./batches/batchDuty.ts";
+import { HistoryDuty } from "./batches/historyDuty.ts";
 import { createVerifierApp } from "./createVerifierApp.ts";
 import { Challenges } from "./challenges.ts";
 import { ClosingDuty } from "./closingDuty.ts";
@@ -76,6 +78,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
     ),
     witness: new WitnessDuty(shared),
     counts,
+    ...batchDuties(shared),
     admissions: new AdmissionDuty({ nodeRegistry, roots }, { ...shared, challenges }),
     info: async () => {
       const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);

@@ -3,19 +3,18 @@ import type { AccountFacts } from "#chain/accountStates.ts";
 import type { BatchesAdapter } from "#chain/batches.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
-import { type Batch, batchIdOf, type BatchReceipt, batchTypedData } from "#protocol/batch.ts";
+import { type Batch, batchIdOf, batchTypedData } from "#protocol/batch.ts";
 import type { BatchAnswer, BatchRequest, RefusedReceipt, ShownReceipt } from "#protocol/batchMessages.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { signDocument } from "#protocol/signedDocument.ts";
 import type { Domain } from "#protocol/typedData.ts";
-import { batchContentOf, batchWith } from "#service/batchContent.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
-import { recoverSigner } from "#service/recoverSigner.ts";
 import type { VerifierStore } from "#store/verifierStore.ts";
 import type { EpochSets } from "../epochSets.ts";
 import { checkCertificate, type Quorum } from "./checkCertificate.ts";
 import { checkReceipts, type CheckedReceipts, knownTask } from "./checkReceipts.ts";
+import { requireContent, requireDistinct, requireFacilitator, requireHistory } from "./requirements.ts";
 
 /** What the duty works with. */
 export interface BatchDutyDependencies {
@@ -48,17 +47,20 @@ export class BatchDuty {
   /**
    * @returns the signature, or which receipts it does not sign and why; then nothing is signed
    * @throws OpgError `invalid_signature` or `unknown_facilitator` before anything is looked at, `receipt_doubled`,
-   * `certificate_incomplete` where this verifier has no word in the batch's epoch, `batch_mismatch`, `batch_stale`
+   * `batch_history_missing`, `certificate_incomplete` where this verifier has no word in the batch's epoch, `batch_mismatch`,
+   * `batch_stale`
    */
   async certify({ batch, signature, receipts: shown }: BatchRequest): Promise<BatchAnswer> {
-    const { wallet, domains, store, logger } = this.#dependencies;
+    const { wallet, domains, taskEscrow, store, logger } = this.#dependencies;
     const batchId = batchIdOf(batch, domains.settlement);
-    await this.#requireFacilitator(batch, batchId, signature);
-    const taskIds = requireDistinct(shown);
+    await requireFacilitator(taskEscrow, batch, batchId, signature);
+    requireDistinct(shown);
+    await requireHistory(store, batch);
+    const taskIds = shown.map(({ taskId }) => taskId);
     const quorums = await this.#quorumsFor(batch.epoch);
     const { receipts, refused } = await this.#check(batch.facilitator, shown, taskIds, quorums);
     if (refused.length > 0) return this.#refuse(batchId, refused);
-    requireSame(batch, receipts);
+    requireContent(batch, receipts);
     // Before the chain is asked: whoever comes with the same receipt meanwhile finds it here.
     await store.recordBatchReceipts(batchId, receipts);
     await this.#requireHead(batch);
@@ -69,18 +71,6 @@ export class BatchDuty {
       verifier: wallet.address,
       signature: await signDocument(wallet, batchTypedData(batch, domains.settlement)),
     };
-  }
-
-  async #requireFacilitator({ facilitator }: Batch, batchId: string, signature: string): Promise<void> {
-    if (recoverSigner(batchId, signature) !== facilitator) {
-      throw new OpgError("invalid_signature", "The batch is not signed by its facilitator for this network.", {
-        facilitator,
-      });
-    }
-    if (await this.#dependencies.taskEscrow.isFacilitator(facilitator)) return;
-    throw new OpgError("unknown_facilitator", "The batch's facilitator is not registered; have it registered first.", {
-      facilitator,
-    });
   }
 
   /** The sets whose word counts now: in `epoch` this verifier has to be one of them. */
@@ -153,22 +143,4 @@ export class BatchDuty {
 /** A replaced authorizer's signatures count for a while. */
 function signersOf({ authorizer, previousAuthorizer, previousUntil }: AccountFacts, now: number): string[] {
   return previousUntil >= now ? [authorizer, previousAuthorizer] : [authorizer];
-}
-
-function requireDistinct(shown: readonly ShownReceipt[]): string[] {
-  const taskIds = new Set<string>();
-  for (const { taskId } of shown) {
-    if (taskIds.has(taskId)) {
-      throw new OpgError("receipt_doubled", "The batch has one receipt twice; name each once.", { taskId });
-    }
-    taskIds.add(taskId);
-  }
-  return [...taskIds];
-}
-
-function requireSame(batch: Batch, receipts: readonly BatchReceipt[]): void {
-  const own = batchWith(batchContentOf(receipts), batch);
-  const field = (["root", "debits", "credits"] as const).find((name) => own[name] !== batch[name]);
-  if (field === undefined) return;
-  throw new OpgError("batch_mismatch", `The receipts make another "${field}" than the batch names.`, { field });
 }
