@@ -14,8 +14,8 @@ export const batchProofJson = z.strictObject({
   receipt: batchReceiptJson,
   /** Siblings from the leaf upwards. */
   path: z.array(bytes32).max(MAX_LEVELS),
-  /** The transaction that settled the batch. */
-  transaction: bytes32,
+  /** The transaction that settled the batch, where its facilitator sent it. */
+  transaction: bytes32.nullable(),
 });
 
 export type BatchProof = z.output<typeof batchProofJson>;

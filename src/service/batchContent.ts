@@ -14,9 +14,9 @@ export interface BatchContent {
 }
 
 /** As `rootOfPath` hashes a pair; with buffers that takes a third of the time. The tree hands it nothing but lower-case hex. */
-function nodeHash(...pair: unknown[]): string {
-  const digits = pair.map((node) => String(node).slice(2)).sort().join("");
-  return `0x${Buffer.from(fastKeccak(Buffer.from(digits, "hex"))).toString("hex")}`;
+function nodeHash(one: unknown, other: unknown): string {
+  const digits = [one, other].map((node) => String(node).slice(2)).sort();
+  return `0x${Buffer.from(fastKeccak(Buffer.from(digits.join(""), "hex"))).toString("hex")}`;
 }
 
 /** Leaves, tree and sums, as whoever builds a batch and whoever certifies it each make them. */
