@@ -7,6 +7,6 @@ import type { FacilitatorSchema } from "./facilitatorSchema.ts";
  */
 export async function lockPayers(trx: Kysely<FacilitatorSchema>, payers: readonly string[]): Promise<void> {
   // In one order for all, so that two groups never wait for each other.
-  await sql`select pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0))
+  await sql`/* prepared lock_accounts */ select count(pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0)))
     from (select unnest(${payers}::text[]) as payer order by 1) as ordered`.execute(trx);
 }

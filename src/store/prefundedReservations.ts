@@ -117,37 +117,38 @@ async function readBooks(
   reservations: readonly Reservation[],
   payers: readonly string[],
 ): Promise<Books> {
-  const [accounts, held, unsettled] = await Promise.all([
-    connection
-      .selectFrom("accounts")
-      .selectAll()
-      .where("payer", "=", sql<string>`any(${payers}::text[])`)
-      .execute(),
+  const [accounts, holders, oldestUnsettled] = await Promise.all([
+    readAccounts(connection, payers),
     readHolders(connection, reservations),
-    sql<{
-      at: bigint | null;
-    }>`select min(certified_at) as at from tasks where prefunded and state = 'certified'`.execute(connection),
+    readOldest(connection),
   ]);
-  const at = unsettled.rows[0]?.at ?? null;
-  return {
-    accounts: new Map(
-      accounts.map(({ payer, voucherSignature: signature, voucherSigner: signer, ...sums }) => [
-        payer,
-        { ...sums, signature, signer },
-      ]),
-    ),
-    holders: new Map(held.map(({ payer, nonce, ...holder }) => [`${payer} ${nonce}`, holder])),
-    oldestUnsettled: at === null ? undefined : Number(at),
-  };
+  return { accounts, holders, oldestUnsettled };
 }
 
-async function readHolders(connection: Db, reservations: readonly Reservation[]) {
-  const { rows } = await sql<{ payer: string; nonce: bigint } & Holder>`
-    select tasks.payer, tasks.nonce, task_id, case when prefunded then release end as release
+/** Every look is a lateral one that one plan does best by its index, be there few calls or many. */
+async function readAccounts(connection: Db, payers: readonly string[]): Promise<Books["accounts"]> {
+  const { rows } = await sql<{ payer: string } & Book>`/* prepared read_accounts */
+    select account.payer, cap, voucher_signature as signature, voucher_signer as signer, charged, reserved
+    from unnest(${payers}::text[]) as asked (payer)
+    join lateral (select * from accounts where payer = asked.payer limit 1) as account on true`.execute(connection);
+  return new Map(rows.map(({ payer, ...book }) => [payer, book]));
+}
+
+async function readHolders(connection: Db, reservations: readonly Reservation[]): Promise<Books["holders"]> {
+  const { rows } = await sql<{ payer: string; nonce: bigint } & Holder>`/* prepared read_prefunded_holders */
+    select task.payer, task.nonce, task_id, case when prefunded then release end as release
     from unnest(${reservations.map(({ task }) => task.payer)}::text[],
       ${reservations.map(({ task }) => task.nonce.toString())}::numeric[]) as asked (payer, nonce)
-    join tasks on tasks.payer = asked.payer and tasks.nonce = asked.nonce and state <> 'rejected'`.execute(connection);
-  return rows;
+    join lateral (select * from tasks where payer = asked.payer and nonce = asked.nonce and state <> 'rejected' limit 1)
+      as task on true`.execute(connection);
+  return new Map(rows.map(({ payer, nonce, ...holder }) => [`${payer} ${nonce}`, holder]));
+}
+
+async function readOldest(connection: Db): Promise<number | undefined> {
+  const { rows } = await sql<{ at: bigint | null }>`/* prepared oldest_unsettled */
+    select min(certified_at) as at from tasks where prefunded and state = 'certified'`.execute(connection);
+  const at = rows[0]?.at ?? null;
+  return at === null ? undefined : Number(at);
 }
 
 /** `charged` and `reserved` are written as changes: certificates and expiries of the same account may come in between. */
@@ -158,7 +159,7 @@ async function writeAccounts(connection: Db, books: Books, taken: readonly Reser
     added: calls.reduce((sum, { task }) => sum + task.maxAmount, 0n),
   }));
   const column = (valueOf: (account: (typeof byPayer)[number]) => string) => byPayer.map(valueOf);
-  await sql`insert into accounts (payer, cap, voucher_signature, voucher_signer, charged, reserved)
+  await sql`/* prepared write_accounts */ insert into accounts (payer, cap, voucher_signature, voucher_signer, charged, reserved)
     select * from unnest(${column(({ payer }) => payer)}::text[], ${column(({ book }) => book.cap.toString())}::numeric[],
       ${column(({ book }) => book.signature)}::text[], ${column(({ book }) => book.signer)}::text[],
       ${column(({ book }) => book.charged.toString())}::numeric[], ${column(({ added }) => added.toString())}::numeric[])
@@ -170,7 +171,7 @@ async function writeAccounts(connection: Db, books: Books, taken: readonly Reser
 /** The nonces were free, so an earlier claim of the same task was rejected. */
 async function insertTasks(connection: Db, taken: readonly Reservation[]): Promise<void> {
   const column = <Value>(valueOf: (reservation: Reservation) => Value) => taken.map(valueOf);
-  await sql`insert into tasks (task_id, payer, nonce, state, deadline, payment_digest, signature, unlocked, claimed_block,
+  await sql`/* prepared insert_prefunded */ insert into tasks (task_id, payer, nonce, state, deadline, payment_digest, signature, unlocked, claimed_block,
       task, release, prefunded)
     select task_id, payer, nonce, 'released', deadline, task_id, signature, false, claimed_block, task::jsonb,
       release::jsonb, true
