@@ -6,6 +6,7 @@ import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
 import { type AccountsTable, prefundedMigration } from "./prefundedMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
+import { batchesMigration, type BatchTables } from "./batchesMigration.ts";
 import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 import { endedBlockMigration } from "./endedBlockMigration.ts";
@@ -17,7 +18,7 @@ type Json = ColumnType<unknown, string, string>;
 type NullableJson = ColumnType<unknown, string | null, string | null>;
 
 /** Tables of the facilitator's database, in the names that queries use. */
-export interface FacilitatorSchema {
+export interface FacilitatorSchema extends BatchTables {
   /** One row per claimed authorization. */
   tasks: {
     taskId: string;
@@ -140,6 +141,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "007_claims_ended_block": endedBlockMigration,
   "008_exposures": exposuresMigration,
   "009_prefunded": prefundedMigration,
+  "010_batches": batchesMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

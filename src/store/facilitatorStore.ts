@@ -1,5 +1,6 @@
 import type { Logger } from "#service/logger.ts";
 import type { ObservedDatabase } from "#service/watchDatabase.ts";
+import { type FacilitatorBatches, facilitatorBatches } from "./facilitatorBatches.ts";
 import { type FacilitatorBacklog, facilitatorBacklog } from "./facilitatorBacklog.ts";
 import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
@@ -21,6 +22,7 @@ export interface FacilitatorStore
     FacilitatorSettlements,
     FacilitatorExposure,
     FacilitatorBacklog,
+    FacilitatorBatches,
     PrefundedTasks,
     Leases {
   observed: ObservedDatabase;
@@ -63,6 +65,7 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorSettlements(db),
     ...facilitatorExposure(db),
     ...facilitatorBacklog(db),
+    ...facilitatorBatches(db),
     ...prefundedTasks(db),
     observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
