@@ -5,6 +5,7 @@ import { streamStepJson } from "#protocol/messages.ts";
 import { modelListingJson } from "#protocol/model.ts";
 import { networkJson } from "#protocol/network.ts";
 import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
+import { prefundedPayloadJson } from "#protocol/prefunded.ts";
 import { proxyPayloadJson } from "#protocol/proxyPayment.ts";
 import { inferRequestJson } from "#protocol/request.ts";
 import { trailJson } from "#protocol/settlement.ts";
@@ -17,7 +18,7 @@ const paymentRequiredJson = z.object({
   x402Version: z.literal(2),
   error: z.enum(errorCodes),
   resource: z.object({ url: z.url(), description: z.string(), mimeType: z.string() }),
-  accepts: z.tuple([taskRequirementsJson, uptoRequirementsJson]),
+  accepts: z.tuple([taskRequirementsJson, uptoRequirementsJson, taskRequirementsJson]),
   extensions: z.record(z.string(), z.looseObject({ info: z.looseObject({}) })),
   message: z.string(),
 });
@@ -27,7 +28,7 @@ const readinessJson = z.object({
   missing: z.record(z.string(), z.string()),
 });
 
-/** What payments of both schemes have beside their own parts. */
+/** What payments of all schemes have beside their own parts. */
 const paymentShape = {
   x402Version: z.literal(2),
   resource: z.looseObject({ url: z.string() }).optional(),
@@ -46,6 +47,7 @@ const schemas = {
   PaymentPayload: z.union([
     z.object({ ...paymentShape, accepted: taskRequirementsJson, payload: taskPayloadJson }),
     z.object({ ...paymentShape, accepted: uptoRequirementsJson, payload: proxyPayloadJson.upto }),
+    z.object({ ...paymentShape, accepted: taskRequirementsJson, payload: prefundedPayloadJson }),
   ]),
   PaymentRequired: paymentRequiredJson,
   Readiness: readinessJson,
