@@ -12,6 +12,7 @@ import { checkOnChain } from "./checkOnChain.ts";
 import type { ClientOptions } from "./clientOptions.ts";
 import type { Fetch, PayingInit } from "./fetch.ts";
 import { buyInference, endAt, type WantedInference } from "./buyInference.ts";
+import { finalCharge } from "./finalCharge.ts";
 import { GatewayPages } from "./gatewayPages.ts";
 import { learnSettlements } from "./laterSettlement.ts";
 import { memoryState } from "./memoryState.ts";
@@ -140,10 +141,10 @@ export function createClient(options: ClientOptions): Client {
     },
     trail: async (taskId) => {
       const trail = await pages.trail(taskId);
-      const isOver = trail.state === "settled" || trail.state === "refunded";
+      const charge = finalCharge(trail);
       const means = brokenOff.get(taskId);
-      if (isOver && means) await endAt(means, BigInt(trail.charge));
-      if (isOver) brokenOff.delete(taskId);
+      if (charge !== undefined && means) await endAt(means, charge);
+      if (charge !== undefined) brokenOff.delete(taskId);
       return trail;
     },
   };

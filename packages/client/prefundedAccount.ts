@@ -5,6 +5,7 @@ import { type SignedCapJson, voucherTypedData } from "../protocol/voucher.ts";
 import { AccountBook, type OpenCall } from "./accountBook.ts";
 import type { AccountTerms } from "./accountTerms.ts";
 import type { AccountEntry } from "./clientState.ts";
+import { finalCharge } from "./finalCharge.ts";
 import type { Payer } from "./payer.ts";
 
 /** So many trails are asked for at a time. */
@@ -96,8 +97,7 @@ export class PrefundedAccount {
 
   async #endOf(taskId: string, expiresAt: number): Promise<bigint | undefined> {
     try {
-      const { state, charge } = await this.#with.trailOf(taskId);
-      return ["certified", "settled", "refunded", "rejected"].includes(state) ? BigInt(charge) : undefined;
+      return finalCharge(await this.#with.trailOf(taskId));
     } catch (error) {
       const isUnknown = error instanceof OpgError && error.code === "unknown_task";
       return isUnknown && this.#with.clock() > expiresAt ? 0n : undefined;

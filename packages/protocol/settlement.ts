@@ -43,7 +43,8 @@ export function splitCharge(charge: bigint, { verifierBps, treasuryBps }: FeePol
 /**
  * Wire shape of the whole story of one task; stable, read by other tools. Amounts are decimal strings in atomic units,
  * `request` and `response` digests. The splits add up to `charge`; `charge` + `refund` is what was locked, where anything
- * was: a task without an `open` among its transactions was captured, and nothing had to be given back.
+ * was: a task without an `open` among its transactions was captured, and nothing had to be given back. Where an account pays,
+ * `charge` is owed from the certificate on, and divided when the batch is settled.
  */
 export const trailJson = z.strictObject({
   taskId: z.string(),
@@ -70,6 +71,8 @@ export const trailJson = z.strictObject({
     z.strictObject({ role: z.enum(["node", "verifiers", "treasury"]), to: z.string(), amount: z.string() }),
   ),
   refund: z.string(),
+  /** Only of a task that a prefunded account pays for: the batch that settled it. */
+  account: z.strictObject({ batchId: z.string().nullable() }).optional(),
   transactions: z.array(
     z.strictObject({
       purpose: z.enum(transactionPurposes),
@@ -92,7 +95,8 @@ export function trailProblems(trail: Trail): string[] {
   const charge = BigInt(trail.charge);
   const split = trail.splits.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
   const problems: string[] = [];
-  if (split !== charge) problems.push(`the splits add up to ${split}, the charge is ${charge}`);
+  const isOwed = trail.account !== undefined && trail.state === "certified" && split === 0n;
+  if (split !== charge && !isOwed) problems.push(`the splits add up to ${split}, the charge is ${charge}`);
   if (wasLocked(trail)) {
     const returned = charge + BigInt(trail.refund);
     const isOver = trail.state === "settled" || trail.state === "refunded";

@@ -111,13 +111,14 @@ export class Trails {
       payer: task.payer,
       facilitator: record.facilitator,
       maxAmount: task.maxAmount.toString(),
-      ...amountsOf(events),
+      ...amountsOf(record, events),
       model: { name, version: label, versionId: task.model, digest: contentDigest, storageId },
       request: task.request,
       node: { address: task.node, operator: node.operator, payout: node.payout },
       response: result?.response ?? null,
       verdicts: verdicts.map(({ verifier, agrees, reason }) => ({ verifier, agrees, ...(reason ? { reason } : {}) })),
       splits,
+      ...(isPrefunded(record) ? { account: { batchId: null } } : {}),
       transactions,
       state: stateOf(record, events),
     };
@@ -175,13 +176,23 @@ function purposesOf(events: readonly TaskEvent[]): Map<string, TransactionPurpos
   return purposes;
 }
 
-function amountsOf(events: readonly TaskEvent[]): { charge: string; refund: string } {
+/** An account owes a charge from the certificate on; the chain hears of it in a batch. */
+function amountsOf(record: TaskRecord, events: readonly TaskEvent[]): { charge: string; refund: string } {
+  if (isPrefunded(record)) {
+    const isOwed = record.state === "certified" || record.state === "settled";
+    return { charge: (isOwed ? (record.result?.amount ?? 0n) : 0n).toString(), refund: "0" };
+  }
   const charged = events.find((event) => event.name === "TaskCharged");
   const refunded = events.find((event) => event.name === "TaskRefunded");
   return {
     charge: (charged?.charge ?? 0n).toString(),
     refund: (charged?.refund ?? refunded?.amount ?? 0n).toString(),
   };
+}
+
+/** Whoever signed for an account signed the task itself. */
+function isPrefunded({ release, taskId }: TaskRecord): boolean {
+  return release?.paymentDigest === taskId;
 }
 
 function stateOf({ state }: TaskRecord, events: readonly TaskEvent[]): TaskState {

@@ -117,6 +117,12 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
       payment.record = { ...payment.record, state: "certified", result: resultToJson(result), verdicts };
       return hash;
     },
+    /** Ends a task of an account without a charge. */
+    refund(taskId: string): void {
+      const payment = payments.get(taskId)!;
+      peer.accounts.end(taskId, payment.task.payer, 0n);
+      payment.record = { ...payment.record, state: "refunded" };
+    },
     /** Tasks released, oldest first. */
     taskIds: (): string[] => [...payments.keys()],
     /** The task of a payment that was released. */
