@@ -5,7 +5,7 @@ import type { NetworkParameters } from "./parameters.ts";
 type Relation = readonly [rule: string, holds: (parameters: NetworkParameters) => boolean];
 
 /** Time that a payer needs at most to get a lock back. */
-const longestExit = ({ maxTaskSeconds, settleWindowSeconds }: NetworkParameters): number =>
+const longestLock = ({ maxTaskSeconds, settleWindowSeconds }: NetworkParameters): number =>
   maxTaskSeconds + settleWindowSeconds;
 
 const relations: readonly Relation[] = [
@@ -15,12 +15,17 @@ const relations: readonly Relation[] = [
   ["maxTaskSeconds must be above 0", ({ maxTaskSeconds }) => maxTaskSeconds > 0],
   ["settleWindowSeconds must be above 0", ({ settleWindowSeconds }) => settleWindowSeconds > 0],
   [
-    "installDelaySeconds must exceed maxTaskSeconds + settleWindowSeconds, so that payers can leave first",
-    (parameters) => parameters.installDelaySeconds > longestExit(parameters),
+    "withdrawDelaySeconds must exceed maxTaskSeconds + settleWindowSeconds by a third, so that no withdrawal overtakes a receipt",
+    // A receipt may come as late as that, and wait a quarter of the delay for its batch.
+    (parameters) => 3 * parameters.withdrawDelaySeconds >= 4 * longestLock(parameters),
+  ],
+  [
+    "installDelaySeconds must exceed maxTaskSeconds + settleWindowSeconds and withdrawDelaySeconds, so that payers can leave first",
+    (parameters) => parameters.installDelaySeconds > Math.max(longestLock(parameters), parameters.withdrawDelaySeconds),
   ],
   [
     "graceSeconds must reach maxTaskSeconds + settleWindowSeconds, so that a handover strands no task",
-    (parameters) => parameters.graceSeconds >= longestExit(parameters),
+    (parameters) => parameters.graceSeconds >= longestLock(parameters),
   ],
   ["closeSeconds must exceed graceSeconds", ({ closeSeconds, graceSeconds }) => closeSeconds > graceSeconds],
   [

@@ -77,8 +77,10 @@ function deployContracts(m: IgnitionModuleBuilder, parameters: NetworkParameters
 }
 
 function settlementTerms(parameters: NetworkParameters) {
-  const { treasury, maxTaskSeconds, settleWindowSeconds, closeSeconds, verifierBps, treasuryBps } = parameters;
-  return { treasury, maxTaskSeconds, settleWindowSeconds, closeSeconds, verifierBps, treasuryBps };
+  const { treasury, maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, closeSeconds } = parameters;
+  const { verifierBps, treasuryBps } = parameters;
+  const windows = { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, closeSeconds };
+  return { treasury, ...windows, verifierBps, treasuryBps };
 }
 
 function handOver(

@@ -24,6 +24,8 @@ export interface NetworkParameters {
   maxTaskSeconds: number;
   /** How long after its deadline a task can still be settled. */
   settleWindowSeconds: number;
+  /** How long a withdrawal from a prefunded account waits, and how long a replaced authorizer of one still counts. */
+  withdrawDelaySeconds: number;
   /** How long after its end an epoch's pool waits for a certificate of counts. */
   closeSeconds: number;
   /** The longest lease of a node. */
@@ -63,9 +65,10 @@ function localParameters(developmentMeasurement: string): NetworkParameters {
     verifiers: verifiers.map(({ address }) => address),
     threshold: 2,
     graceSeconds: 15 * MINUTE,
-    installDelaySeconds: 15 * MINUTE,
+    installDelaySeconds: 20 * MINUTE,
     maxTaskSeconds: 10 * MINUTE,
     settleWindowSeconds: MINUTE,
+    withdrawDelaySeconds: 16 * MINUTE,
     closeSeconds: 30 * MINUTE,
     maxLeaseSeconds: 120 * MINUTE,
     ...fees,
@@ -96,6 +99,8 @@ function baseSepoliaParameters(developmentMeasurement: string, environment: Envi
     installDelaySeconds: 7 * DAY,
     maxTaskSeconds: 60 * MINUTE,
     settleWindowSeconds: 30 * MINUTE,
+    // A day, and what a sequencer that censors can hold a transaction up.
+    withdrawDelaySeconds: 1.5 * DAY,
     closeSeconds: 14 * DAY,
     maxLeaseSeconds: 7 * DAY,
     ...fees,

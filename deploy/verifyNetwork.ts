@@ -54,13 +54,20 @@ type Contract = VerifyContractArgs & { contract: string };
 async function contractsOf(
   { chainId, contracts }: DeploymentRecord,
   recordsFolder: string,
-  { maxTaskSeconds, settleWindowSeconds }: NetworkParameters,
+  { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds }: NetworkParameters,
 ): Promise<Contract[]> {
   // Settlement deploys TaskEscrow, so the journal has no constructor arguments of it.
   const taskEscrow: Contract = {
     contract: "contracts/money/TaskEscrow.sol:TaskEscrow",
     address: contracts.taskEscrow,
-    constructorArgs: [contracts.opg, PERMIT2, contracts.accessManager, maxTaskSeconds, settleWindowSeconds],
+    constructorArgs: [
+      contracts.opg,
+      PERMIT2,
+      contracts.accessManager,
+      maxTaskSeconds,
+      settleWindowSeconds,
+      withdrawDelaySeconds,
+    ],
   };
   // TaskEscrow's own first creation; every facilitator's entry is a clone of it.
   const entry: Contract = {

@@ -12,6 +12,8 @@ declare module "@nomicfoundation/hardhat-ethers/types" {
   interface HardhatEthersHelpers extends HardhatEthersHelpersBase {
   getContractFactory(name: 'ModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ModelRegistry__factory>
 getContractFactory(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.NodeRegistry__factory>
+getContractFactory(name: 'IAccounts', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IAccounts__factory>
+getContractFactory(name: 'ICustody', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ICustody__factory>
 getContractFactory(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IFacilitatorEntry__factory>
 getContractFactory(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IModelRegistry__factory>
 getContractFactory(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.INodeRegistry__factory>
@@ -27,6 +29,8 @@ getContractFactory(name: 'FeeToken', signerOrOptions?: ethers.Signer | FactoryOp
 getContractFactory(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.MoneyTypesHarness__factory>
 getContractFactory(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ReentrantToken__factory>
 getContractFactory(name: 'RefusingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.RefusingToken__factory>
+getContractFactory(name: 'Accounts', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.Accounts__factory>
+getContractFactory(name: 'Custody', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.Custody__factory>
 getContractFactory(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FacilitatorEntry__factory>
 getContractFactory(name: 'OPG', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.OPG__factory>
 getContractFactory(name: 'PayerReader', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.PayerReader__factory>
@@ -39,6 +43,8 @@ getContractFactory(name: 'X402UptoPermit2Proxy', signerOrOptions?: ethers.Signer
 
   getContractAt(name: 'ModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ModelRegistry>
 getContractAt(name: 'NodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.NodeRegistry>
+getContractAt(name: 'IAccounts', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IAccounts>
+getContractAt(name: 'ICustody', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ICustody>
 getContractAt(name: 'IFacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IFacilitatorEntry>
 getContractAt(name: 'IModelRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IModelRegistry>
 getContractAt(name: 'INodeRegistry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.INodeRegistry>
@@ -54,6 +60,8 @@ getContractAt(name: 'FeeToken', address: string | ethers.Addressable, signer?: e
 getContractAt(name: 'MoneyTypesHarness', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.MoneyTypesHarness>
 getContractAt(name: 'ReentrantToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ReentrantToken>
 getContractAt(name: 'RefusingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.RefusingToken>
+getContractAt(name: 'Accounts', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.Accounts>
+getContractAt(name: 'Custody', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.Custody>
 getContractAt(name: 'FacilitatorEntry', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FacilitatorEntry>
 getContractAt(name: 'OPG', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.OPG>
 getContractAt(name: 'PayerReader', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.PayerReader>
@@ -66,6 +74,8 @@ getContractAt(name: 'X402UptoPermit2Proxy', address: string | ethers.Addressable
 
   deployContract(name: 'ModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ModelRegistry>
 deployContract(name: 'NodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.NodeRegistry>
+deployContract(name: 'IAccounts', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IAccounts>
+deployContract(name: 'ICustody', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ICustody>
 deployContract(name: 'IFacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
@@ -81,6 +91,8 @@ deployContract(name: 'FeeToken', signerOrOptions?: ethers.Signer | DeployContrac
 deployContract(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
+deployContract(name: 'Accounts', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Accounts>
+deployContract(name: 'Custody', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Custody>
 deployContract(name: 'FacilitatorEntry', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
 deployContract(name: 'PayerReader', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.PayerReader>
@@ -93,6 +105,8 @@ deployContract(name: 'X402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | D
 
   deployContract(name: 'ModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ModelRegistry>
 deployContract(name: 'NodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.NodeRegistry>
+deployContract(name: 'IAccounts', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IAccounts>
+deployContract(name: 'ICustody', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ICustody>
 deployContract(name: 'IFacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IFacilitatorEntry>
 deployContract(name: 'IModelRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IModelRegistry>
 deployContract(name: 'INodeRegistry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.INodeRegistry>
@@ -108,6 +122,8 @@ deployContract(name: 'FeeToken', args: any[], signerOrOptions?: ethers.Signer | 
 deployContract(name: 'MoneyTypesHarness', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
+deployContract(name: 'Accounts', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Accounts>
+deployContract(name: 'Custody', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.Custody>
 deployContract(name: 'FacilitatorEntry', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FacilitatorEntry>
 deployContract(name: 'OPG', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.OPG>
 deployContract(name: 'PayerReader', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.PayerReader>

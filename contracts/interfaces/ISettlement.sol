@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Debit} from "./IAccounts.sol";
 import {Payment, Task} from "./ITaskEscrow.sol";
 
 /// @notice What the node's enclave signs when it has computed.
@@ -20,6 +21,26 @@ struct Certificate {
     bytes signatures;
 }
 
+/// @notice Many receipts of one facilitator at once, as sums per payer and per payee. What a quorum signs.
+struct Batch {
+    address facilitator;
+    uint64 epoch;
+    /// @dev Id of the facilitator's batch before this one; zero for its first.
+    bytes32 previous;
+    /// @dev Of the Merkle tree over the receipts, by which each of them can be proved to belong to the batch.
+    bytes32 root;
+    /// @dev `keccak256` over one word `payer << 96 | amount` per debit.
+    bytes32 debits;
+    /// @dev `keccak256` over the number of receipts, then one word `payee << 96 | amount` per credit.
+    bytes32 credits;
+}
+
+/// @notice What the charges in a batch come to for one payee, before the shares of verifiers and treasury.
+struct Credit {
+    address payee;
+    uint96 amount;
+}
+
 /// @title Settlement of tasks
 /// @notice Checks the node's signature and the verifiers' certificate, then divides the charge between node, verifiers and
 /// treasury. Verifiers' and treasury's shares gather in a pool per epoch of the verifier set until it is closed.
@@ -37,6 +58,7 @@ interface ISettlement {
         address treasury;
         uint256 maxTaskSeconds;
         uint256 settleWindowSeconds;
+        uint256 withdrawDelaySeconds;
         uint256 closeSeconds;
         uint256 verifierBps;
         uint256 treasuryBps;
@@ -60,6 +82,19 @@ interface ISettlement {
         uint256 verifierAmount,
         uint256 treasuryAmount
     );
+    /// @notice A batch of `receipts` was paid. The three amounts add up to what was debited.
+    event BatchSettled(
+        bytes32 indexed batchId,
+        address indexed facilitator,
+        uint64 indexed epoch,
+        bytes32 root,
+        uint64 receipts,
+        uint256 nodeAmount,
+        uint256 verifierAmount,
+        uint256 treasuryAmount
+    );
+    /// @notice Of a batch's `charge` for a payee, `nodeAmount` is theirs.
+    event PayeeCredited(bytes32 indexed batchId, address indexed payee, uint256 charge, uint256 nodeAmount);
     /// @notice A quorum refused the result of a task; its payer has the money back.
     event TaskRefused(bytes32 indexed taskId, address indexed node, uint64 indexed epoch, bytes32 resultHash);
     /// @notice The pool of an epoch was divided; what absent verifiers would have had went to the treasury.
@@ -71,7 +106,7 @@ interface ISettlement {
 
     error FeesOutOfBounds(uint256 verifierBps, uint256 treasuryBps);
     error ZeroAddress();
-    /// @dev A set of verifiers must not be installable under a task that is open today.
+    /// @dev A set of verifiers must not be installable under a task or an account that is there today.
     error InstallDelayTooShort(uint256 installDelaySeconds, uint256 longestExitSeconds);
     error WrongMode(uint8 mode, uint8 policy);
     error CompletedLate(uint40 completedAt, uint40 deadline);
@@ -83,6 +118,14 @@ interface ISettlement {
     error CountAboveTasks(address verifier, uint64 count, uint64 settledTasks);
     error NotAMember(address verifier, uint64 epoch);
     error VerifiersNotAscending(address previous, address next);
+    /// @dev Neither the facilitator nor a signer of its entry.
+    error NotTheFacilitator(address caller, address facilitator);
+    /// @dev The facilitator's last batch is another one.
+    error StaleHead(bytes32 previous, bytes32 head);
+    error DebitsMismatch(bytes32 actual, bytes32 certified);
+    error CreditsMismatch(bytes32 actual, bytes32 certified);
+    error UnbalancedBatch(uint256 debited, uint256 credited);
+    error PayeesNotAscending(address previous, address next);
 
     /// @notice Pays for `result` of the open `task`. Anyone may submit it, until deadline + settle window.
     /// @param nodeSignature the enclave's signature over the result
@@ -110,6 +153,21 @@ interface ISettlement {
     /// @notice Refunds the open `task` at once, under a certificate that refuses `result`. Anyone may submit it.
     function refuse(Task calldata task, Result calldata result, Certificate calldata refusals) external;
 
+    /// @notice Pays for many receipts of prefunded accounts at once, all of them or none: each debit under its payer's voucher,
+    /// each credit divided like a charge. Under a certificate over `batch`, whose digest is the batch's id and the head that
+    /// the facilitator's next batch must name. Only the facilitator or a signer of its entry may submit it, so that a quorum
+    /// alone cannot use the vouchers that the facilitator holds.
+    /// @param receipts how many there are; verifiers' counts of an epoch are measured against them
+    /// @param debits payers ascending; any voucher that covers the debit will do
+    /// @param credits payees ascending
+    function settleBatch(
+        Batch calldata batch,
+        uint64 receipts,
+        Debit[] calldata debits,
+        Credit[] calldata credits,
+        bytes calldata signatures
+    ) external;
+
     /// @notice Divides the pool of a past epoch by how often each verifier committed in time and was right:
     /// `verifierAmount * count / (settledTasks * size of the set)` each, rounded down; the rest goes to the treasury.
     /// The certificate is of the epoch's own set, over `Counts(epoch, verifiers, counts)`. After
@@ -129,6 +187,10 @@ interface ISettlement {
 
     /// @notice EIP-712 digest of a result: what node and verifiers sign.
     function resultHashOf(Result calldata result) external view returns (bytes32);
+    /// @notice Id of a facilitator's last batch; zero before its first.
+    function heads(address facilitator) external view returns (bytes32);
+    /// @notice EIP-712 digest of a batch: its id.
+    function batchIdOf(Batch calldata batch) external view returns (bytes32);
     /// @notice What waits to be divided for an epoch; all zero once it was closed.
     function pools(uint64 epoch) external view returns (Pool memory);
     /// @notice Shares of verifiers and treasury in basis points; the node gets what is left of 10,000.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {ICustody} from "./ICustody.sol";
+
 /// @notice The work, signed by the payer as the witness of a Permit2 transfer.
 struct Task {
     address payer;
@@ -23,15 +25,12 @@ struct Payment {
 }
 
 /// @title Custody of what tasks are paid with
-/// @notice Holds one immutable token. Locks the ceiling of a task under the payer's Permit2 signature, lets `SETTLEMENT`
-/// take the charge once, from the lock or straight from the payer, gives back the rest to where it came from, and keeps
-/// earnings until they are pulled.
+/// @notice Locks the ceiling of a task under the payer's Permit2 signature, lets `SETTLEMENT` take the charge once, from the
+/// lock or straight from the payer, and gives back the rest to where it came from.
 /// @dev `taskId` is the EIP-712 digest of the task in this contract's domain ("OPG TaskEscrow", version "1").
-/// @custom:warning The token is assumed to move exactly the amount that is asked for; a transfer that brings less reverts.
-/// A payer or recipient whom the token itself refuses to pay (a blocklist) can hold up their own money only.
 /// @custom:warning An `upto` authorization fixes payer, token, ceiling, nonce and deadline, and the facilitator who may use it.
 /// Node, model and request are that facilitator's choice: the payer trusts it with them.
-interface ITaskEscrow {
+interface ITaskEscrow is ICustody {
     enum Status {
         None,
         Open,
@@ -66,20 +65,11 @@ interface ITaskEscrow {
     );
     /// @notice The task ended without a charge; all of it went back to the payer.
     event TaskRefunded(bytes32 indexed taskId, address indexed payer, uint128 amount);
-    /// @notice `amount` was added to what `account` may withdraw: a share of a pool, or a rest that the token refused to pay
-    /// back. A node's pay is told by `TaskCharged`.
-    event Earned(address indexed account, uint256 amount);
-    /// @notice Earnings left the contract.
-    event Withdrawn(address indexed account, uint256 amount);
     /// @notice Governance registered a facilitator, or took it off the list.
     event FacilitatorSet(address indexed facilitator, bool registered);
-    /// @notice Governance stopped or resumed `open` and `openUpto`.
-    event EntriesPausedSet(bool paused);
     /// @notice A facilitator has an entry, where it stays.
     event EntryCreated(address indexed facilitator, address indexed entry);
 
-    error EntriesPaused();
-    error ZeroAmount();
     error DeadlinePassed(uint40 deadline);
     error DeadlineTooFar(uint40 deadline, uint256 latest);
     error TaskNotNew(bytes32 taskId);
@@ -88,10 +78,7 @@ interface ITaskEscrow {
     error TaskNotOpen(bytes32 taskId, Status status);
     error WindowStillOpen(uint256 closesAt);
     error WindowClosed(uint256 closedAt);
-    error TransferMismatch(uint256 received, uint256 expected);
     error ChargeAboveMaximum(uint256 charge, uint256 maxAmount);
-    error OnlySettlement(address caller);
-    error NothingToWithdraw(address account);
     /// @dev A capture without a charge, of a task whose payment was used.
     error NonceUsed(address payer, uint256 nonce);
     /// @dev A payer with code could take back what it signed; its task must be opened before it is run.
@@ -145,20 +132,12 @@ interface ITaskEscrow {
     /// @notice Ends a task under a certificate of refusals; all of it returns to the payer. Only `SETTLEMENT`.
     function refuse(bytes32 taskId, Task calldata task) external;
 
-    /// @notice Credits `amounts` out of the pools to `accounts`. Only `SETTLEMENT`, which accounts for its pools.
-    function credit(address[] calldata accounts, uint256[] calldata amounts) external;
-
-    /// @notice Pays what `account` has earned, to `account`. Anyone may call it.
-    function withdraw(address account) external returns (uint256 amount);
-
     /// @notice Makes the entry of a facilitator: a minimal clone of `ENTRY_IMPLEMENTATION` at the address that `entryOf` tells
     /// before. Anyone may call it, once.
     function createEntry(address facilitator) external returns (address entry);
 
     /// @notice Governance names who may release tasks.
     function setFacilitator(address facilitator, bool registered) external;
-    /// @notice Governance stops or resumes `open` and `openUpto`; nothing else ever stops.
-    function setEntriesPaused(bool paused) external;
 
     /// @notice EIP-712 digest of a task: its identity everywhere.
     function taskIdOf(Task calldata task) external view returns (bytes32);
@@ -167,18 +146,8 @@ interface ITaskEscrow {
     /// @notice What is locked for a task; of a closed task nothing but its status. A captured task leaves its mark at Permit2,
     /// not here.
     function locks(bytes32 taskId) external view returns (Lock memory);
-    /// @notice What an account may withdraw.
-    function earnings(address account) external view returns (uint256);
     /// @notice Whether nodes may take releases of this facilitator.
     function isFacilitator(address facilitator) external view returns (bool);
-    /// @notice Whether `open` and `openUpto` are stopped.
-    function entriesPaused() external view returns (bool);
-    /// @notice The one token in custody.
-    function TOKEN() external view returns (address);
-    /// @notice Permit2, which checks the payer's signature and uses up the nonce.
-    function PERMIT2() external view returns (address);
-    /// @notice The only contract that can charge or refuse a task.
-    function SETTLEMENT() external view returns (address);
     /// @notice What every entry is a clone of.
     function ENTRY_IMPLEMENTATION() external view returns (address);
     /// @notice How far ahead a deadline may lie.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Result} from "../interfaces/ISettlement.sol";
+import {Batch, Result} from "../interfaces/ISettlement.sol";
 import {Task} from "../interfaces/ITaskEscrow.sol";
 
 /// @title EIP-712 struct hashes of what the money contracts check
@@ -21,9 +21,18 @@ library MoneyTypes {
         "Handover(bytes32 networkId,uint64 epoch,bytes32 previousSet,bytes32 nextSet,uint40 validUntil)"
     );
 
+    bytes32 internal constant VOUCHER_TYPEHASH = keccak256("Voucher(address payer,address facilitator,uint128 cap)");
+    bytes32 internal constant DEPOSIT_TYPEHASH = keccak256("Deposit(address payer,address facilitator)");
+    bytes32 internal constant BATCH_TYPEHASH = keccak256(
+        "Batch(address facilitator,bytes32 previous,bytes32 root,bytes32 debits,bytes32 credits,uint64 epoch)"
+    );
+
     /// @dev What follows the stub of Permit2's own type: its members from the witness on, then all other types by name.
     string internal constant TASK_WITNESS_TYPE_STRING =
         "Task witness)Task(address payer,address node,bytes32 model,bytes32 request,uint8 policy,uint128 maxAmount,uint40 deadline,uint256 nonce)TokenPermissions(address token,uint256 amount)";
+    /// @dev The same for a deposit.
+    string internal constant DEPOSIT_WITNESS_TYPE_STRING =
+        "Deposit witness)Deposit(address payer,address facilitator)TokenPermissions(address token,uint256 amount)";
 
     function hashTask(Task calldata task) internal pure returns (bytes32) {
         return keccak256(abi.encode(TASK_TYPEHASH, task));
@@ -61,5 +70,33 @@ library MoneyTypes {
         uint40 validUntil
     ) internal pure returns (bytes32) {
         return keccak256(abi.encode(HANDOVER_TYPEHASH, networkId, epoch, previousSet, nextSet, validUntil));
+    }
+
+    function hashVoucher(address payer, address facilitator, uint128 cap) internal pure returns (bytes32) {
+        return keccak256(abi.encode(VOUCHER_TYPEHASH, payer, facilitator, cap));
+    }
+
+    function hashDeposit(address payer, address facilitator) internal pure returns (bytes32) {
+        return keccak256(abi.encode(DEPOSIT_TYPEHASH, payer, facilitator));
+    }
+
+    function hashBatch(Batch calldata batch) internal pure returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(
+                    BATCH_TYPEHASH,
+                    batch.facilitator,
+                    batch.previous,
+                    batch.root,
+                    batch.debits,
+                    batch.credits,
+                    batch.epoch
+                )
+            );
+    }
+
+    /// @dev One word of the digests over a batch's debits and credits.
+    function shareOf(address account, uint96 amount) internal pure returns (bytes32) {
+        return bytes32((uint256(uint160(account)) << 96) | amount);
     }
 }

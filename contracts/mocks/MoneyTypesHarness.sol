@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Result} from "../interfaces/ISettlement.sol";
+import {Batch, Result} from "../interfaces/ISettlement.sol";
 import {Task} from "../interfaces/ITaskEscrow.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
 
@@ -10,18 +10,21 @@ import {MoneyTypes} from "../libraries/MoneyTypes.sol";
 contract MoneyTypesHarness {
     /// @notice Names and type hashes.
     function typeHashes() external pure returns (string[] memory names, bytes32[] memory hashes) {
-        names = new string[](5);
-        hashes = new bytes32[](5);
+        names = new string[](8);
+        hashes = new bytes32[](8);
         (names[0], hashes[0]) = ("Task", MoneyTypes.TASK_TYPEHASH);
         (names[1], hashes[1]) = ("Result", MoneyTypes.RESULT_TYPEHASH);
         (names[2], hashes[2]) = ("Verdict", MoneyTypes.VERDICT_TYPEHASH);
         (names[3], hashes[3]) = ("Counts", MoneyTypes.COUNTS_TYPEHASH);
         (names[4], hashes[4]) = ("Handover", MoneyTypes.HANDOVER_TYPEHASH);
+        (names[5], hashes[5]) = ("Voucher", MoneyTypes.VOUCHER_TYPEHASH);
+        (names[6], hashes[6]) = ("Deposit", MoneyTypes.DEPOSIT_TYPEHASH);
+        (names[7], hashes[7]) = ("Batch", MoneyTypes.BATCH_TYPEHASH);
     }
 
-    /// @notice What follows the stub of Permit2's type.
-    function witnessTypeString() external pure returns (string memory) {
-        return MoneyTypes.TASK_WITNESS_TYPE_STRING;
+    /// @notice What follows the stub of Permit2's type, of a task and of a deposit.
+    function witnessTypeStrings() external pure returns (string memory task, string memory deposit) {
+        return (MoneyTypes.TASK_WITNESS_TYPE_STRING, MoneyTypes.DEPOSIT_WITNESS_TYPE_STRING);
     }
 
     /// @notice Struct hash of a task.
@@ -57,5 +60,20 @@ contract MoneyTypesHarness {
         uint40 validUntil
     ) external pure returns (bytes32) {
         return MoneyTypes.hashHandover(networkId, epoch, previousSet, nextSet, validUntil);
+    }
+
+    /// @notice Struct hash of a voucher.
+    function hashVoucher(address payer, address facilitator, uint128 cap) external pure returns (bytes32) {
+        return MoneyTypes.hashVoucher(payer, facilitator, cap);
+    }
+
+    /// @notice Struct hash of a deposit.
+    function hashDeposit(address payer, address facilitator) external pure returns (bytes32) {
+        return MoneyTypes.hashDeposit(payer, facilitator);
+    }
+
+    /// @notice Struct hash of a batch.
+    function hashBatch(Batch calldata batch) external pure returns (bytes32) {
+        return MoneyTypes.hashBatch(batch);
     }
 }

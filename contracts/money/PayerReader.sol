@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {IAccounts} from "../interfaces/IAccounts.sol";
 import {IPayerReader} from "../interfaces/IPayerReader.sol";
 
 /// @title PayerReader
@@ -39,6 +40,19 @@ contract PayerReader is IPayerReader {
                 words[i].position
             );
             bitmaps[i] = _amount(PERMIT2, question);
+        }
+    }
+
+    /// @inheritdoc IPayerReader
+    function accountsOf(
+        address escrow,
+        address facilitator,
+        address[] calldata payers
+    ) external view returns (PrefundedAccount[] memory found) {
+        found = new PrefundedAccount[](payers.length);
+        for (uint256 i = 0; i < payers.length; ++i) {
+            found[i].account = IAccounts(escrow).accounts(payers[i], facilitator);
+            found[i].authorizers = IAccounts(escrow).authorizers(payers[i], facilitator);
         }
     }
 

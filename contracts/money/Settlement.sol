@@ -4,8 +4,11 @@ pragma solidity ^0.8.28;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {Certificate, ISettlement, Result} from "../interfaces/ISettlement.sol";
+import {Debit, IAccounts} from "../interfaces/IAccounts.sol";
+import {IFacilitatorEntry} from "../interfaces/IFacilitatorEntry.sol";
+import {Batch, Certificate, Credit, ISettlement, Result} from "../interfaces/ISettlement.sol";
 import {ITaskEscrow, Payment, Task} from "../interfaces/ITaskEscrow.sol";
 import {IVerifierSet} from "../interfaces/IVerifierSet.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
@@ -34,11 +37,16 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
     uint16 private _verifierBps;
     uint16 private _treasuryBps;
     mapping(uint64 epoch => Pool pool) private _pools;
+    /// @inheritdoc ISettlement
+    mapping(address facilitator => bytes32 batchId) public heads;
 
     constructor(Parameters memory parameters) AccessManaged(parameters.authority) EIP712("OPG Settlement", "1") {
         VERIFIERS = parameters.verifierSet;
         CLOSE_SECONDS = parameters.closeSeconds;
-        uint256 longestExit = parameters.maxTaskSeconds + parameters.settleWindowSeconds;
+        uint256 longestExit = Math.max(
+            parameters.maxTaskSeconds + parameters.settleWindowSeconds,
+            parameters.withdrawDelaySeconds
+        );
         uint256 installDelay = IVerifierSet(VERIFIERS).INSTALL_DELAY_SECONDS();
         if (installDelay <= longestExit) revert InstallDelayTooShort(installDelay, longestExit);
         ESCROW = address(
@@ -47,7 +55,8 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
                 parameters.permit2,
                 parameters.authority,
                 parameters.maxTaskSeconds,
-                parameters.settleWindowSeconds
+                parameters.settleWindowSeconds,
+                parameters.withdrawDelaySeconds
             )
         );
         _setFees(parameters.verifierBps, parameters.treasuryBps);
@@ -84,6 +93,42 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
 
         emit TaskRefused(result.taskId, task.node, refusals.epoch, resultHash);
         ITaskEscrow(ESCROW).refuse(result.taskId, task);
+    }
+
+    /// @inheritdoc ISettlement
+    function settleBatch(
+        Batch calldata batch,
+        uint64 receipts,
+        Debit[] calldata debits,
+        Credit[] calldata credits,
+        bytes calldata signatures
+    ) external {
+        _checkSubmitter(batch.facilitator);
+        bytes32 head = heads[batch.facilitator];
+        if (batch.previous != head) revert StaleHead(batch.previous, head);
+        bytes32 batchId = batchIdOf(batch);
+        IVerifierSet(VERIFIERS).verify(batchId, batch.epoch, signatures);
+
+        heads[batch.facilitator] = batchId;
+        (bytes32 debitsDigest, uint256 debited) = IAccounts(ESCROW).debit(batch.facilitator, debits);
+        if (debitsDigest != batch.debits) revert DebitsMismatch(debitsDigest, batch.debits);
+        (bytes32 creditsDigest, uint256 credited, uint256 nodeAmount) = _credit(batchId, receipts, credits);
+        if (creditsDigest != batch.credits) revert CreditsMismatch(creditsDigest, batch.credits);
+        if (debited != credited) revert UnbalancedBatch(debited, credited);
+
+        uint256 verifierAmount = (debited * _verifierBps) / BPS;
+        uint256 treasuryAmount = debited - nodeAmount - verifierAmount;
+        _addToPool(_pools[batch.epoch], verifierAmount, treasuryAmount, receipts);
+        emit BatchSettled(
+            batchId,
+            batch.facilitator,
+            batch.epoch,
+            batch.root,
+            receipts,
+            nodeAmount,
+            verifierAmount,
+            treasuryAmount
+        );
     }
 
     /// @inheritdoc ISettlement
@@ -140,6 +185,11 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
         return _hashTypedDataV4(MoneyTypes.hashResult(result));
     }
 
+    /// @inheritdoc ISettlement
+    function batchIdOf(Batch calldata batch) public view returns (bytes32) {
+        return _hashTypedDataV4(MoneyTypes.hashBatch(batch));
+    }
+
     /// @dev Checks all that is checked of a result that is to be paid, and books the shares of verifiers and treasury.
     function _divide(
         Task calldata task,
@@ -157,7 +207,7 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
         uint128 treasuryAmount;
         (nodeAmount, verifierAmount, treasuryAmount) = _split(result.amount);
         poolAmount = verifierAmount + treasuryAmount;
-        _addToPool(_pools[certificate.epoch], verifierAmount, treasuryAmount);
+        _addToPool(_pools[certificate.epoch], verifierAmount, treasuryAmount, 1);
         emit TaskSettled(
             result.taskId,
             task.node,
@@ -201,10 +251,47 @@ contract Settlement is ISettlement, AccessManaged, EIP712 {
         );
     }
 
-    function _addToPool(Pool storage pool, uint256 verifierAmount, uint256 treasuryAmount) private {
+    /// @dev Every payee's share is rounded down, as a single charge's is; the treasury gets the remainder.
+    function _credit(
+        bytes32 batchId,
+        uint64 receipts,
+        Credit[] calldata credits
+    ) private returns (bytes32 digest, uint256 credited, uint256 nodeAmount) {
+        bytes32[] memory words = new bytes32[](credits.length);
+        address[] memory payees = new address[](credits.length);
+        uint256[] memory amounts = new uint256[](credits.length);
+        uint256 nodeBps = BPS - _verifierBps - _treasuryBps;
+        address previous = address(0);
+        for (uint256 i = 0; i < credits.length; ++i) {
+            (address payee, uint96 charge) = (credits[i].payee, credits[i].amount);
+            if (payee <= previous) revert PayeesNotAscending(previous, payee);
+            words[i] = MoneyTypes.shareOf(payee, charge);
+            (payees[i], amounts[i]) = (payee, (charge * nodeBps) / BPS);
+            credited += charge;
+            nodeAmount += amounts[i];
+            previous = payee;
+            emit PayeeCredited(batchId, payee, charge, amounts[i]);
+        }
+        digest = keccak256(abi.encodePacked(uint256(receipts), words));
+        IAccounts(ESCROW).credit(payees, amounts);
+    }
+
+    function _addToPool(
+        Pool storage pool,
+        uint256 verifierAmount,
+        uint256 treasuryAmount,
+        uint64 settledTasks
+    ) private {
         pool.verifierAmount += verifierAmount.toUint96();
         pool.treasuryAmount += treasuryAmount.toUint96();
-        ++pool.settledTasks;
+        pool.settledTasks += settledTasks;
+    }
+
+    function _checkSubmitter(address facilitator) private view {
+        if (msg.sender == facilitator) return;
+        address entry = ITaskEscrow(ESCROW).entryOf(facilitator);
+        bool isSigner = entry.code.length != 0 && IFacilitatorEntry(entry).isSigner(msg.sender);
+        if (!isSigner) revert NotTheFacilitator(msg.sender, facilitator);
     }
 
     /// @dev Nodes and verifiers are rounded down, the treasury gets the remainder.

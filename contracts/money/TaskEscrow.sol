@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
@@ -11,19 +10,15 @@ import {IFacilitatorEntry} from "../interfaces/IFacilitatorEntry.sol";
 import {ITaskEscrow, Payment, Task} from "../interfaces/ITaskEscrow.sol";
 import {IX402UptoPermit2Proxy} from "../interfaces/IX402UptoPermit2Proxy.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
+import {Accounts} from "./Accounts.sol";
+import {Custody} from "./Custody.sol";
 import {FacilitatorEntry} from "./FacilitatorEntry.sol";
 
 /// @title TaskEscrow
 /// @notice See ITaskEscrow.
-contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
+contract TaskEscrow is ITaskEscrow, Accounts {
     using SafeERC20 for IERC20;
 
-    /// @inheritdoc ITaskEscrow
-    address public immutable TOKEN;
-    /// @inheritdoc ITaskEscrow
-    address public immutable PERMIT2;
-    /// @inheritdoc ITaskEscrow
-    address public immutable SETTLEMENT;
     /// @inheritdoc ITaskEscrow
     address public immutable ENTRY_IMPLEMENTATION;
     /// @inheritdoc ITaskEscrow
@@ -31,26 +26,9 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
     /// @inheritdoc ITaskEscrow
     uint256 public immutable SETTLE_WINDOW_SECONDS;
 
-    /// @inheritdoc ITaskEscrow
-    bool public entriesPaused;
     mapping(bytes32 taskId => Lock lock) private _locks;
     /// @inheritdoc ITaskEscrow
-    mapping(address account => uint256 amount) public earnings;
-    /// @inheritdoc ITaskEscrow
     mapping(address facilitator => bool registered) public isFacilitator;
-
-    modifier onlySettlement() {
-        if (msg.sender != SETTLEMENT) revert OnlySettlement(msg.sender);
-        _;
-    }
-
-    /// @dev What arrives while the function runs is what is booked, or nothing is.
-    modifier receives(uint256 amount) {
-        uint256 before = IERC20(TOKEN).balanceOf(address(this));
-        _;
-        uint256 received = IERC20(TOKEN).balanceOf(address(this)) - before;
-        if (received != amount) revert TransferMismatch(received, amount);
-    }
 
     /// @dev The deployer is the settlement contract.
     constructor(
@@ -58,11 +36,9 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
         address permit2,
         address authority,
         uint256 maxTaskSeconds,
-        uint256 settleWindowSeconds
-    ) AccessManaged(authority) EIP712("OPG TaskEscrow", "1") {
-        TOKEN = token;
-        PERMIT2 = permit2;
-        SETTLEMENT = msg.sender;
+        uint256 settleWindowSeconds,
+        uint256 withdrawDelaySeconds
+    ) Custody(token, permit2, authority) Accounts(withdrawDelaySeconds) EIP712("OPG TaskEscrow", "1") {
         ENTRY_IMPLEMENTATION = address(new FacilitatorEntry());
         MAX_TASK_SECONDS = maxTaskSeconds;
         SETTLE_WINDOW_SECONDS = settleWindowSeconds;
@@ -139,21 +115,6 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
     }
 
     /// @inheritdoc ITaskEscrow
-    function credit(address[] calldata accounts, uint256[] calldata amounts) external onlySettlement {
-        for (uint256 i = 0; i < accounts.length; ++i) _earn(accounts[i], amounts[i]);
-    }
-
-    /// @inheritdoc ITaskEscrow
-    function withdraw(address account) external returns (uint256 amount) {
-        amount = earnings[account];
-        if (amount == 0) revert NothingToWithdraw(account);
-
-        delete earnings[account];
-        emit Withdrawn(account, amount);
-        IERC20(TOKEN).safeTransfer(account, amount);
-    }
-
-    /// @inheritdoc ITaskEscrow
     function createEntry(address facilitator) external returns (address entry) {
         entry = entryOf(facilitator);
         if (entry.code.length != 0) revert EntryExists(facilitator, entry);
@@ -166,12 +127,6 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
     function setFacilitator(address facilitator, bool registered) external restricted {
         isFacilitator[facilitator] = registered;
         emit FacilitatorSet(facilitator, registered);
-    }
-
-    /// @inheritdoc ITaskEscrow
-    function setEntriesPaused(bool paused) external restricted {
-        entriesPaused = paused;
-        emit EntriesPausedSet(paused);
     }
 
     /// @inheritdoc ITaskEscrow
@@ -191,8 +146,7 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
     }
 
     function _lock(Task calldata task) private returns (bytes32 taskId, bytes32 taskHash) {
-        if (entriesPaused) revert EntriesPaused();
-        if (task.maxAmount == 0) revert ZeroAmount();
+        _checkEntry(task.maxAmount);
         if (block.timestamp > task.deadline) revert DeadlinePassed(task.deadline);
         _checkNotTooFar(task.deadline);
         taskHash = MoneyTypes.hashTask(task);
@@ -277,12 +231,6 @@ contract TaskEscrow is ITaskEscrow, AccessManaged, EIP712 {
 
     function _close(Lock storage lock) private {
         (lock.amount, lock.deadline, lock.status) = (0, 0, Status.Closed);
-    }
-
-    function _earn(address account, uint256 amount) private {
-        if (amount == 0) return;
-        earnings[account] += amount;
-        emit Earned(account, amount);
     }
 
     /// @dev What the payer permits: all of it follows from the task, whatever the submitter says.

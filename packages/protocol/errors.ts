@@ -102,6 +102,13 @@ export const errorStatus = {
   challenge_unknown: 409,
   counts_refused: 409,
   blob_not_published: 403,
+  // A batch is not certified, or a call not proved.
+  unknown_facilitator: 403,
+  receipt_doubled: 409,
+  batch_mismatch: 409,
+  batch_stale: 409,
+  batch_history_missing: 409,
+  not_settled_yet: 409,
   // Ours, to be tried again.
   rate_limited: 429,
   draining: 503,

@@ -26,6 +26,8 @@ export const networkJson = z.strictObject({
   parameters: z.strictObject({
     maxTaskSeconds: z.int().min(1),
     settleWindowSeconds: z.int().min(1),
+    /** How long a withdrawal from a prefunded account waits; no receipt may stay unsettled longer than a quarter of it. */
+    withdrawDelaySeconds: z.int().min(1),
     /** Address of the key that may sign development evidence; a network without it refuses such evidence. */
     developmentRoot: address.optional(),
   }),

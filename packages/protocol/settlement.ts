@@ -4,7 +4,7 @@ import { refusalReasons } from "./verdict.ts";
 
 /**
  * Why a transaction was sent: `approve` submits a payer's EIP-2612 permit for Permit2, `capture` settles a task that was
- * released without a lock. Two belong to no task: `authorize` makes another account a signer of the facilitator's entry,
+ * released without a lock, `batch` settles many that accounts pay for. Two belong to no task: `authorize` makes another account a signer of the facilitator's entry,
  * `clear` does nothing in place of a transaction that is not wanted any more.
  */
 export const transactionPurposes = [
@@ -14,6 +14,7 @@ export const transactionPurposes = [
   "settle",
   "refuse",
   "refund",
+  "batch",
   "authorize",
   "clear",
 ] as const;

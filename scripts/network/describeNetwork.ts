@@ -16,14 +16,20 @@ export interface DescribedNetwork {
 /** Writes a network's description for daemons that all run on one host. */
 export function describeNetwork({ name, rpcUrl, deployed, parameters, host, ports }: DescribedNetwork): Network {
   const at = (port = 0): string => `http://${host}:${port}`;
-  const { maxTaskSeconds, settleWindowSeconds, developmentRoot, verifiers } = parameters;
+  const { developmentRoot, verifiers } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   return {
     name,
     chainId: deployed.chainId,
     rpcUrl,
     deploymentBlock: deployed.deploymentBlock,
     contracts: deployed.contracts,
-    parameters: { maxTaskSeconds, settleWindowSeconds, ...(developmentRoot ? { developmentRoot } : {}) },
+    parameters: {
+      maxTaskSeconds,
+      settleWindowSeconds,
+      withdrawDelaySeconds,
+      ...(developmentRoot ? { developmentRoot } : {}),
+    },
     hub: at(ports.hub),
     gateway: at(ports.gateway),
     facilitators: deployed.facilitators.map((facilitator) => ({ ...facilitator, url: at(ports.facilitator) })),

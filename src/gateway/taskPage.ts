@@ -24,6 +24,7 @@ const purposeWords: Record<TransactionPurpose, string> = {
   settle: "Charge divided",
   refuse: "Result refused",
   refund: "Money returned",
+  batch: "Charges of many calls divided",
   authorize: "Signer authorized",
   clear: "Nonce cleared",
 };

@@ -20,7 +20,7 @@ export const testNetwork: Network = {
     timelock: addressOf("8"),
     payerReader: addressOf("d"),
   },
-  parameters: { maxTaskSeconds: 600, settleWindowSeconds: 300 },
+  parameters: { maxTaskSeconds: 600, settleWindowSeconds: 300, withdrawDelaySeconds: 1_440 },
   hub: "http://hub.test",
   gateway: "http://gateway.test",
   facilitators: [{ address: addressOf("9"), url: "http://facilitator.test", entry: addressOf("a") }],

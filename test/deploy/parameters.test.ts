@@ -67,9 +67,10 @@ describe("checkParameters", () => {
     "threshold must not exceed": () => ({ threshold: 4 }),
     "maxTaskSeconds must be above 0": () => ({ maxTaskSeconds: 0 }),
     "settleWindowSeconds must be above 0": () => ({ settleWindowSeconds: 0 }),
-    "installDelaySeconds must exceed": (good) => ({
-      installDelaySeconds: good.maxTaskSeconds + good.settleWindowSeconds,
+    "withdrawDelaySeconds must exceed": ({ maxTaskSeconds, settleWindowSeconds }) => ({
+      withdrawDelaySeconds: maxTaskSeconds + settleWindowSeconds + 1,
     }),
+    "installDelaySeconds must exceed": ({ withdrawDelaySeconds }) => ({ installDelaySeconds: withdrawDelaySeconds }),
     "graceSeconds must reach": (good) => ({ graceSeconds: good.maxTaskSeconds + good.settleWindowSeconds - 1 }),
     "closeSeconds must exceed graceSeconds": ({ graceSeconds }) => ({ closeSeconds: graceSeconds }),
     "maxLeaseSeconds must exceed": ({ maxTaskSeconds }) => ({ maxLeaseSeconds: maxTaskSeconds }),

@@ -103,14 +103,14 @@ async function publish({ modelRegistry, wallets }: NetworkFixture, contentDigest
 
 function networkOf(fixture: NetworkFixture, { url }: FacilitatorPeer): Network {
   const { addresses, wallets, parameters, chainId, deploymentBlock, entry } = fixture;
-  const { maxTaskSeconds, settleWindowSeconds } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   return {
     name: "test",
     chainId,
     rpcUrl: "http://127.0.0.1:8545",
     deploymentBlock,
     contracts: addresses,
-    parameters: { maxTaskSeconds, settleWindowSeconds },
+    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds },
     hub: "http://127.0.0.1:8404",
     gateway: "http://gateway.test",
     facilitators: [{ address: wallets.facilitator.address, entry, url }],

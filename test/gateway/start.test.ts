@@ -27,7 +27,7 @@ const network: Network = {
     timelock: contract,
     payerReader: contract,
   },
-  parameters: { maxTaskSeconds: 600, settleWindowSeconds: 60 },
+  parameters: { maxTaskSeconds: 600, settleWindowSeconds: 60, withdrawDelaySeconds: 960 },
   hub: "http://127.0.0.1:9",
   gateway: "http://127.0.0.1:9",
   facilitators: [{ address: contract, entry: contract, url: "http://127.0.0.1:9" }],

@@ -21,12 +21,12 @@ describe("startHub", () => {
     this.timeout(60_000);
     const connection = await hre.network.create();
     const { addresses, chainId, deploymentBlock, parameters, wallets, entry } = await networkFixture(connection);
-    const { maxTaskSeconds, settleWindowSeconds } = parameters;
+    const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
     chain = await serveChain(connection);
     folder = await mkdtemp(join(tmpdir(), "opg-hub-start-"));
     const network: Network = {
       ...{ name: "test", chainId, rpcUrl: chain.url, deploymentBlock, contracts: addresses },
-      parameters: { maxTaskSeconds, settleWindowSeconds },
+      parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds },
       ...{ hub: nowhere, gateway: nowhere, verifiers: [] },
       facilitators: [{ address: wallets.facilitator.address, entry, url: nowhere }],
     };

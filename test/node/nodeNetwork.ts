@@ -133,14 +133,14 @@ function describeNetwork(
   { chainId, deploymentBlock, addresses, parameters, wallets, entry }: Fixture,
   urls: { rpcUrl: string; hub: string; facilitator: string; verifiers: readonly TestVerifier[] },
 ): Network {
-  const { maxTaskSeconds, settleWindowSeconds, developmentRoot } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot } = parameters;
   return {
     name: "test",
     chainId,
     rpcUrl: urls.rpcUrl,
     deploymentBlock,
     contracts: addresses,
-    parameters: { maxTaskSeconds, settleWindowSeconds, developmentRoot },
+    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot },
     hub: urls.hub,
     gateway: "http://127.0.0.1:1",
     facilitators: [{ address: wallets.facilitator.address, entry, url: urls.facilitator }],

@@ -149,8 +149,8 @@ describe("POST /admissions of a verifier", () => {
   });
 
   it("refuses development evidence where the network names no root for it", async () => {
-    const { maxTaskSeconds, settleWindowSeconds } = fixture.parameters;
-    const parameters = { maxTaskSeconds, settleWindowSeconds };
+    const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = fixture.parameters;
+    const parameters = { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds };
     const strict = await fixture.start(2, await emptyDatabase(), { network: { parameters } });
     const { body } = await makeRequest({ challenges: [await askChallenge(strict)] });
     const answer = await strict.post("/admissions", body);

@@ -112,7 +112,7 @@ function posting(app: { request: (path: string, init: RequestInit) => Response |
 type Fixture = Awaited<ReturnType<typeof networkFixture>>;
 
 function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets, entry }: Fixture): Network {
-  const { maxTaskSeconds, settleWindowSeconds, developmentRoot } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot } = parameters;
   const nowhere = "http://127.0.0.1:1";
   return {
     name: "test",
@@ -120,7 +120,12 @@ function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets, e
     rpcUrl: nowhere,
     deploymentBlock,
     contracts: addresses,
-    parameters: { maxTaskSeconds, settleWindowSeconds, ...(developmentRoot ? { developmentRoot } : {}) },
+    parameters: {
+      maxTaskSeconds,
+      settleWindowSeconds,
+      withdrawDelaySeconds,
+      ...(developmentRoot ? { developmentRoot } : {}),
+    },
     hub: nowhere,
     gateway: nowhere,
     facilitators: [{ address: wallets.facilitator.address, entry, url: nowhere }],

@@ -4,8 +4,26 @@
 import type { BaseContract, BigNumberish, BytesLike, FunctionFragment, Result, Interface, AddressLike, ContractRunner, ContractMethod, Listener } from "ethers"
 import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, TypedListener, TypedContractMethod } from "../common.ts"
   
+export declare namespace IAccounts {
+      
+    export type AccountStruct = {balance: BigNumberish, spent: BigNumberish, withdrawing: BigNumberish, withdrawableAt: BigNumberish}
+
+    export type AccountStructOutput = [balance: bigint, spent: bigint, withdrawing: bigint, withdrawableAt: bigint] & {balance: bigint, spent: bigint, withdrawing: bigint, withdrawableAt: bigint }
+  
+
+    export type AuthorizersStruct = {current: AddressLike, previous: AddressLike, previousUntil: BigNumberish}
+
+    export type AuthorizersStructOutput = [current: string, previous: string, previousUntil: bigint] & {current: string, previous: string, previousUntil: bigint }
+  
+    }
+
 export declare namespace IPayerReader {
       
+    export type PrefundedAccountStruct = {account: IAccounts.AccountStruct, authorizers: IAccounts.AuthorizersStruct}
+
+    export type PrefundedAccountStructOutput = [account: IAccounts.AccountStructOutput, authorizers: IAccounts.AuthorizersStructOutput] & {account: IAccounts.AccountStructOutput, authorizers: IAccounts.AuthorizersStructOutput }
+  
+
     export type WalletStruct = {token: AddressLike, payer: AddressLike}
 
     export type WalletStructOutput = [token: string, payer: string] & {token: string, payer: string }
@@ -23,14 +41,16 @@ export declare namespace IPayerReader {
     }
 
   export interface IPayerReaderInterface extends Interface {
-    getFunction(nameOrSignature: "PERMIT2" | "read"): FunctionFragment;
+    getFunction(nameOrSignature: "PERMIT2" | "accountsOf" | "read"): FunctionFragment;
 
     
 
     encodeFunctionData(functionFragment: 'PERMIT2', values?: undefined): string;
+encodeFunctionData(functionFragment: 'accountsOf', values: [AddressLike, AddressLike, AddressLike[]]): string;
 encodeFunctionData(functionFragment: 'read', values: [IPayerReader.WalletStruct[], IPayerReader.WordStruct[]]): string;
 
     decodeFunctionResult(functionFragment: 'PERMIT2', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'accountsOf', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'read', data: BytesLike): Result;
   }
 
@@ -78,6 +98,14 @@ decodeFunctionResult(functionFragment: 'read', data: BytesLike): Result;
     
 
     
+    accountsOf: TypedContractMethod<
+      [escrow: AddressLike, facilitator: AddressLike, payers: AddressLike[], ],
+      [IPayerReader.PrefundedAccountStructOutput[]],
+      'view'
+    >
+    
+
+    
     read: TypedContractMethod<
       [wallets: IPayerReader.WalletStruct[], words: IPayerReader.WordStruct[], ],
       [[IPayerReader.FundsStructOutput[], bigint[]] & {funds: IPayerReader.FundsStructOutput[], bitmaps: bigint[] }],
@@ -91,6 +119,11 @@ decodeFunctionResult(functionFragment: 'read', data: BytesLike): Result;
     getFunction(nameOrSignature: 'PERMIT2'): TypedContractMethod<
       [],
       [string],
+      'view'
+    >;
+getFunction(nameOrSignature: 'accountsOf'): TypedContractMethod<
+      [escrow: AddressLike, facilitator: AddressLike, payers: AddressLike[], ],
+      [IPayerReader.PrefundedAccountStructOutput[]],
       'view'
     >;
 getFunction(nameOrSignature: 'read'): TypedContractMethod<

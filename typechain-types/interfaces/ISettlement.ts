@@ -4,6 +4,11 @@
 import type { BaseContract, BigNumberish, BytesLike, FunctionFragment, Result, Interface, EventFragment, AddressLike, ContractRunner, ContractMethod, Listener } from "ethers"
 import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, TypedLogDescription, TypedListener, TypedContractMethod } from "../common.ts"
   
+    export type BatchStruct = {facilitator: AddressLike, epoch: BigNumberish, previous: BytesLike, root: BytesLike, debits: BytesLike, credits: BytesLike}
+
+    export type BatchStructOutput = [facilitator: string, epoch: bigint, previous: string, root: string, debits: string, credits: string] & {facilitator: string, epoch: bigint, previous: string, root: string, debits: string, credits: string }
+  
+
     export type TaskStruct = {payer: AddressLike, node: AddressLike, model: BytesLike, request: BytesLike, policy: BigNumberish, maxAmount: BigNumberish, deadline: BigNumberish, nonce: BigNumberish}
 
     export type TaskStructOutput = [payer: string, node: string, model: string, request: string, policy: bigint, maxAmount: bigint, deadline: bigint, nonce: bigint] & {payer: string, node: string, model: string, request: string, policy: bigint, maxAmount: bigint, deadline: bigint, nonce: bigint }
@@ -24,6 +29,16 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
   
 
+    export type DebitStruct = {payer: AddressLike, amount: BigNumberish, cap: BigNumberish, r: BytesLike, vs: BytesLike}
+
+    export type DebitStructOutput = [payer: string, amount: bigint, cap: bigint, r: string, vs: string] & {payer: string, amount: bigint, cap: bigint, r: string, vs: string }
+  
+
+    export type CreditStruct = {payee: AddressLike, amount: BigNumberish}
+
+    export type CreditStructOutput = [payee: string, amount: bigint] & {payee: string, amount: bigint }
+  
+
 export declare namespace ISettlement {
       
     export type PoolStruct = {verifierAmount: BigNumberish, treasuryAmount: BigNumberish, settledTasks: BigNumberish}
@@ -33,24 +48,27 @@ export declare namespace ISettlement {
     }
 
   export interface ISettlementInterface extends Interface {
-    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "capture" | "closeEpoch" | "fees" | "pools" | "refuse" | "resultHashOf" | "setFees" | "setTreasury" | "settle" | "treasury"): FunctionFragment;
+    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "batchIdOf" | "capture" | "closeEpoch" | "fees" | "heads" | "pools" | "refuse" | "resultHashOf" | "setFees" | "setTreasury" | "settle" | "settleBatch" | "treasury"): FunctionFragment;
 
-    getEvent(nameOrSignatureOrTopic: "EpochClosed" | "FeesSet" | "TaskRefused" | "TaskSettled" | "TreasurySet"): EventFragment;
+    getEvent(nameOrSignatureOrTopic: "BatchSettled" | "EpochClosed" | "FeesSet" | "PayeeCredited" | "TaskRefused" | "TaskSettled" | "TreasurySet"): EventFragment;
 
     encodeFunctionData(functionFragment: 'CLOSE_SECONDS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'ESCROW', values?: undefined): string;
 encodeFunctionData(functionFragment: 'MAX_TREASURY_BPS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'MAX_VERIFIER_BPS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'VERIFIERS', values?: undefined): string;
+encodeFunctionData(functionFragment: 'batchIdOf', values: [BatchStruct]): string;
 encodeFunctionData(functionFragment: 'capture', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct, PaymentStruct]): string;
 encodeFunctionData(functionFragment: 'closeEpoch', values: [BigNumberish, AddressLike[], BigNumberish[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'fees', values?: undefined): string;
+encodeFunctionData(functionFragment: 'heads', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'pools', values: [BigNumberish]): string;
 encodeFunctionData(functionFragment: 'refuse', values: [TaskStruct, ResultStruct, CertificateStruct]): string;
 encodeFunctionData(functionFragment: 'resultHashOf', values: [ResultStruct]): string;
 encodeFunctionData(functionFragment: 'setFees', values: [BigNumberish, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'setTreasury', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'settle', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct]): string;
+encodeFunctionData(functionFragment: 'settleBatch', values: [BatchStruct, BigNumberish, DebitStruct[], CreditStruct[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'treasury', values?: undefined): string;
 
     decodeFunctionResult(functionFragment: 'CLOSE_SECONDS', data: BytesLike): Result;
@@ -58,19 +76,34 @@ decodeFunctionResult(functionFragment: 'ESCROW', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'MAX_TREASURY_BPS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'MAX_VERIFIER_BPS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'VERIFIERS', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'batchIdOf', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'capture', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'closeEpoch', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'fees', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'heads', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'pools', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'refuse', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'resultHashOf', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setFees', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setTreasury', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'settle', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'settleBatch', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
   }
 
   
+    export namespace BatchSettledEvent {
+      export type InputTuple = [batchId: BytesLike, facilitator: AddressLike, epoch: BigNumberish, root: BytesLike, receipts: BigNumberish, nodeAmount: BigNumberish, verifierAmount: BigNumberish, treasuryAmount: BigNumberish];
+      export type OutputTuple = [batchId: string, facilitator: string, epoch: bigint, root: string, receipts: bigint, nodeAmount: bigint, verifierAmount: bigint, treasuryAmount: bigint];
+      export interface OutputObject {batchId: string, facilitator: string, epoch: bigint, root: string, receipts: bigint, nodeAmount: bigint, verifierAmount: bigint, treasuryAmount: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
     export namespace EpochClosedEvent {
       export type InputTuple = [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], paid: BigNumberish, treasuryAmount: BigNumberish];
       export type OutputTuple = [epoch: bigint, verifiers: string[], counts: bigint[], paid: bigint, treasuryAmount: bigint];
@@ -87,6 +120,18 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
       export type InputTuple = [verifierBps: BigNumberish, treasuryBps: BigNumberish];
       export type OutputTuple = [verifierBps: bigint, treasuryBps: bigint];
       export interface OutputObject {verifierBps: bigint, treasuryBps: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace PayeeCreditedEvent {
+      export type InputTuple = [batchId: BytesLike, payee: AddressLike, charge: BigNumberish, nodeAmount: BigNumberish];
+      export type OutputTuple = [batchId: string, payee: string, charge: bigint, nodeAmount: bigint];
+      export interface OutputObject {batchId: string, payee: string, charge: bigint, nodeAmount: bigint }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -205,6 +250,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     
 
     
+    batchIdOf: TypedContractMethod<
+      [batch: BatchStruct, ],
+      [string],
+      'view'
+    >
+    
+
+    
     capture: TypedContractMethod<
       [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
       [void],
@@ -224,6 +277,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     fees: TypedContractMethod<
       [],
       [[bigint, bigint] & {verifierBps: bigint, treasuryBps: bigint }],
+      'view'
+    >
+    
+
+    
+    heads: TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
       'view'
     >
     
@@ -277,6 +338,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     
 
     
+    settleBatch: TypedContractMethod<
+      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: CreditStruct[], signatures: BytesLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
     treasury: TypedContractMethod<
       [],
       [string],
@@ -312,6 +381,11 @@ getFunction(nameOrSignature: 'VERIFIERS'): TypedContractMethod<
       [string],
       'view'
     >;
+getFunction(nameOrSignature: 'batchIdOf'): TypedContractMethod<
+      [batch: BatchStruct, ],
+      [string],
+      'view'
+    >;
 getFunction(nameOrSignature: 'capture'): TypedContractMethod<
       [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
       [void],
@@ -325,6 +399,11 @@ getFunction(nameOrSignature: 'closeEpoch'): TypedContractMethod<
 getFunction(nameOrSignature: 'fees'): TypedContractMethod<
       [],
       [[bigint, bigint] & {verifierBps: bigint, treasuryBps: bigint }],
+      'view'
+    >;
+getFunction(nameOrSignature: 'heads'): TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
       'view'
     >;
 getFunction(nameOrSignature: 'pools'): TypedContractMethod<
@@ -357,26 +436,41 @@ getFunction(nameOrSignature: 'settle'): TypedContractMethod<
       [void],
       'nonpayable'
     >;
+getFunction(nameOrSignature: 'settleBatch'): TypedContractMethod<
+      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: CreditStruct[], signatures: BytesLike, ],
+      [void],
+      'nonpayable'
+    >;
 getFunction(nameOrSignature: 'treasury'): TypedContractMethod<
       [],
       [string],
       'view'
     >;
 
-    getEvent(key: 'EpochClosed'): TypedContractEvent<EpochClosedEvent.InputTuple, EpochClosedEvent.OutputTuple, EpochClosedEvent.OutputObject>;
+    getEvent(key: 'BatchSettled'): TypedContractEvent<BatchSettledEvent.InputTuple, BatchSettledEvent.OutputTuple, BatchSettledEvent.OutputObject>;
+getEvent(key: 'EpochClosed'): TypedContractEvent<EpochClosedEvent.InputTuple, EpochClosedEvent.OutputTuple, EpochClosedEvent.OutputObject>;
 getEvent(key: 'FeesSet'): TypedContractEvent<FeesSetEvent.InputTuple, FeesSetEvent.OutputTuple, FeesSetEvent.OutputObject>;
+getEvent(key: 'PayeeCredited'): TypedContractEvent<PayeeCreditedEvent.InputTuple, PayeeCreditedEvent.OutputTuple, PayeeCreditedEvent.OutputObject>;
 getEvent(key: 'TaskRefused'): TypedContractEvent<TaskRefusedEvent.InputTuple, TaskRefusedEvent.OutputTuple, TaskRefusedEvent.OutputObject>;
 getEvent(key: 'TaskSettled'): TypedContractEvent<TaskSettledEvent.InputTuple, TaskSettledEvent.OutputTuple, TaskSettledEvent.OutputObject>;
 getEvent(key: 'TreasurySet'): TypedContractEvent<TreasurySetEvent.InputTuple, TreasurySetEvent.OutputTuple, TreasurySetEvent.OutputObject>;
 
     filters: {
       
+      'BatchSettled(bytes32,address,uint64,bytes32,uint64,uint256,uint256,uint256)': TypedContractEvent<BatchSettledEvent.InputTuple, BatchSettledEvent.OutputTuple, BatchSettledEvent.OutputObject>;
+      BatchSettled: TypedContractEvent<BatchSettledEvent.InputTuple, BatchSettledEvent.OutputTuple, BatchSettledEvent.OutputObject>;
+    
+
       'EpochClosed(uint64,address[],uint64[],uint256,uint256)': TypedContractEvent<EpochClosedEvent.InputTuple, EpochClosedEvent.OutputTuple, EpochClosedEvent.OutputObject>;
       EpochClosed: TypedContractEvent<EpochClosedEvent.InputTuple, EpochClosedEvent.OutputTuple, EpochClosedEvent.OutputObject>;
     
 
       'FeesSet(uint256,uint256)': TypedContractEvent<FeesSetEvent.InputTuple, FeesSetEvent.OutputTuple, FeesSetEvent.OutputObject>;
       FeesSet: TypedContractEvent<FeesSetEvent.InputTuple, FeesSetEvent.OutputTuple, FeesSetEvent.OutputObject>;
+    
+
+      'PayeeCredited(bytes32,address,uint256,uint256)': TypedContractEvent<PayeeCreditedEvent.InputTuple, PayeeCreditedEvent.OutputTuple, PayeeCreditedEvent.OutputObject>;
+      PayeeCredited: TypedContractEvent<PayeeCreditedEvent.InputTuple, PayeeCreditedEvent.OutputTuple, PayeeCreditedEvent.OutputObject>;
     
 
       'TaskRefused(bytes32,address,uint64,bytes32)': TypedContractEvent<TaskRefusedEvent.InputTuple, TaskRefusedEvent.OutputTuple, TaskRefusedEvent.OutputObject>;

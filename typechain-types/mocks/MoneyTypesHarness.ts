@@ -4,6 +4,11 @@
 import type { BaseContract, BigNumberish, BytesLike, FunctionFragment, Result, Interface, AddressLike, ContractRunner, ContractMethod, Listener } from "ethers"
 import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, TypedListener, TypedContractMethod } from "../common.ts"
   
+    export type BatchStruct = {facilitator: AddressLike, epoch: BigNumberish, previous: BytesLike, root: BytesLike, debits: BytesLike, credits: BytesLike}
+
+    export type BatchStructOutput = [facilitator: string, epoch: bigint, previous: string, root: string, debits: string, credits: string] & {facilitator: string, epoch: bigint, previous: string, root: string, debits: string, credits: string }
+  
+
     export type ResultStruct = {taskId: BytesLike, response: BytesLike, payout: AddressLike, amount: BigNumberish, completedAt: BigNumberish}
 
     export type ResultStructOutput = [taskId: string, response: string, payout: string, amount: bigint, completedAt: bigint] & {taskId: string, response: string, payout: string, amount: bigint, completedAt: bigint }
@@ -15,25 +20,31 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
   
 
   export interface MoneyTypesHarnessInterface extends Interface {
-    getFunction(nameOrSignature: "hashCounts" | "hashHandover" | "hashResult" | "hashTask" | "hashVerdict" | "typeHashes" | "witnessTypeString"): FunctionFragment;
+    getFunction(nameOrSignature: "hashBatch" | "hashCounts" | "hashDeposit" | "hashHandover" | "hashResult" | "hashTask" | "hashVerdict" | "hashVoucher" | "typeHashes" | "witnessTypeStrings"): FunctionFragment;
 
     
 
-    encodeFunctionData(functionFragment: 'hashCounts', values: [BigNumberish, AddressLike[], BigNumberish[]]): string;
+    encodeFunctionData(functionFragment: 'hashBatch', values: [BatchStruct]): string;
+encodeFunctionData(functionFragment: 'hashCounts', values: [BigNumberish, AddressLike[], BigNumberish[]]): string;
+encodeFunctionData(functionFragment: 'hashDeposit', values: [AddressLike, AddressLike]): string;
 encodeFunctionData(functionFragment: 'hashHandover', values: [BytesLike, BigNumberish, BytesLike, BytesLike, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'hashResult', values: [ResultStruct]): string;
 encodeFunctionData(functionFragment: 'hashTask', values: [TaskStruct]): string;
 encodeFunctionData(functionFragment: 'hashVerdict', values: [BytesLike, BigNumberish, BigNumberish, boolean]): string;
+encodeFunctionData(functionFragment: 'hashVoucher', values: [AddressLike, AddressLike, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'typeHashes', values?: undefined): string;
-encodeFunctionData(functionFragment: 'witnessTypeString', values?: undefined): string;
+encodeFunctionData(functionFragment: 'witnessTypeStrings', values?: undefined): string;
 
-    decodeFunctionResult(functionFragment: 'hashCounts', data: BytesLike): Result;
+    decodeFunctionResult(functionFragment: 'hashBatch', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'hashCounts', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'hashDeposit', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashHandover', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashResult', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashTask', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashVerdict', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'hashVoucher', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'typeHashes', data: BytesLike): Result;
-decodeFunctionResult(functionFragment: 'witnessTypeString', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'witnessTypeStrings', data: BytesLike): Result;
   }
 
   
@@ -72,8 +83,24 @@ decodeFunctionResult(functionFragment: 'witnessTypeString', data: BytesLike): Re
 
     
     
+    hashBatch: TypedContractMethod<
+      [batch: BatchStruct, ],
+      [string],
+      'view'
+    >
+    
+
+    
     hashCounts: TypedContractMethod<
       [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], ],
+      [string],
+      'view'
+    >
+    
+
+    
+    hashDeposit: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
       [string],
       'view'
     >
@@ -112,6 +139,14 @@ decodeFunctionResult(functionFragment: 'witnessTypeString', data: BytesLike): Re
     
 
     
+    hashVoucher: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, cap: BigNumberish, ],
+      [string],
+      'view'
+    >
+    
+
+    
     typeHashes: TypedContractMethod<
       [],
       [[string[], string[]] & {names: string[], hashes: string[] }],
@@ -120,9 +155,9 @@ decodeFunctionResult(functionFragment: 'witnessTypeString', data: BytesLike): Re
     
 
     
-    witnessTypeString: TypedContractMethod<
+    witnessTypeStrings: TypedContractMethod<
       [],
-      [string],
+      [[string, string] & {task: string, deposit: string }],
       'view'
     >
     
@@ -130,8 +165,18 @@ decodeFunctionResult(functionFragment: 'witnessTypeString', data: BytesLike): Re
 
     getFunction<T extends ContractMethod = ContractMethod>(key: string | FunctionFragment): T;
 
-    getFunction(nameOrSignature: 'hashCounts'): TypedContractMethod<
+    getFunction(nameOrSignature: 'hashBatch'): TypedContractMethod<
+      [batch: BatchStruct, ],
+      [string],
+      'view'
+    >;
+getFunction(nameOrSignature: 'hashCounts'): TypedContractMethod<
       [epoch: BigNumberish, verifiers: AddressLike[], counts: BigNumberish[], ],
+      [string],
+      'view'
+    >;
+getFunction(nameOrSignature: 'hashDeposit'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
       [string],
       'view'
     >;
@@ -155,14 +200,19 @@ getFunction(nameOrSignature: 'hashVerdict'): TypedContractMethod<
       [string],
       'view'
     >;
+getFunction(nameOrSignature: 'hashVoucher'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, cap: BigNumberish, ],
+      [string],
+      'view'
+    >;
 getFunction(nameOrSignature: 'typeHashes'): TypedContractMethod<
       [],
       [[string[], string[]] & {names: string[], hashes: string[] }],
       'view'
     >;
-getFunction(nameOrSignature: 'witnessTypeString'): TypedContractMethod<
+getFunction(nameOrSignature: 'witnessTypeStrings'): TypedContractMethod<
       [],
-      [string],
+      [[string, string] & {task: string, deposit: string }],
       'view'
     >;
 

@@ -4,6 +4,11 @@
 import type { BaseContract, BigNumberish, BytesLike, FunctionFragment, Result, Interface, EventFragment, AddressLike, ContractRunner, ContractMethod, Listener } from "ethers"
 import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, TypedLogDescription, TypedListener, TypedContractMethod } from "../common.ts"
   
+    export type BatchStruct = {facilitator: AddressLike, epoch: BigNumberish, previous: BytesLike, root: BytesLike, debits: BytesLike, credits: BytesLike}
+
+    export type BatchStructOutput = [facilitator: string, epoch: bigint, previous: string, root: string, debits: string, credits: string] & {facilitator: string, epoch: bigint, previous: string, root: string, debits: string, credits: string }
+  
+
     export type TaskStruct = {payer: AddressLike, node: AddressLike, model: BytesLike, request: BytesLike, policy: BigNumberish, maxAmount: BigNumberish, deadline: BigNumberish, nonce: BigNumberish}
 
     export type TaskStructOutput = [payer: string, node: string, model: string, request: string, policy: bigint, maxAmount: bigint, deadline: bigint, nonce: bigint] & {payer: string, node: string, model: string, request: string, policy: bigint, maxAmount: bigint, deadline: bigint, nonce: bigint }
@@ -24,11 +29,21 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
   
 
+    export type DebitStruct = {payer: AddressLike, amount: BigNumberish, cap: BigNumberish, r: BytesLike, vs: BytesLike}
+
+    export type DebitStructOutput = [payer: string, amount: bigint, cap: bigint, r: string, vs: string] & {payer: string, amount: bigint, cap: bigint, r: string, vs: string }
+  
+
+    export type CreditStruct = {payee: AddressLike, amount: BigNumberish}
+
+    export type CreditStructOutput = [payee: string, amount: bigint] & {payee: string, amount: bigint }
+  
+
 export declare namespace ISettlement {
       
-    export type ParametersStruct = {token: AddressLike, permit2: AddressLike, verifierSet: AddressLike, authority: AddressLike, treasury: AddressLike, maxTaskSeconds: BigNumberish, settleWindowSeconds: BigNumberish, closeSeconds: BigNumberish, verifierBps: BigNumberish, treasuryBps: BigNumberish}
+    export type ParametersStruct = {token: AddressLike, permit2: AddressLike, verifierSet: AddressLike, authority: AddressLike, treasury: AddressLike, maxTaskSeconds: BigNumberish, settleWindowSeconds: BigNumberish, withdrawDelaySeconds: BigNumberish, closeSeconds: BigNumberish, verifierBps: BigNumberish, treasuryBps: BigNumberish}
 
-    export type ParametersStructOutput = [token: string, permit2: string, verifierSet: string, authority: string, treasury: string, maxTaskSeconds: bigint, settleWindowSeconds: bigint, closeSeconds: bigint, verifierBps: bigint, treasuryBps: bigint] & {token: string, permit2: string, verifierSet: string, authority: string, treasury: string, maxTaskSeconds: bigint, settleWindowSeconds: bigint, closeSeconds: bigint, verifierBps: bigint, treasuryBps: bigint }
+    export type ParametersStructOutput = [token: string, permit2: string, verifierSet: string, authority: string, treasury: string, maxTaskSeconds: bigint, settleWindowSeconds: bigint, withdrawDelaySeconds: bigint, closeSeconds: bigint, verifierBps: bigint, treasuryBps: bigint] & {token: string, permit2: string, verifierSet: string, authority: string, treasury: string, maxTaskSeconds: bigint, settleWindowSeconds: bigint, withdrawDelaySeconds: bigint, closeSeconds: bigint, verifierBps: bigint, treasuryBps: bigint }
   
 
     export type PoolStruct = {verifierAmount: BigNumberish, treasuryAmount: BigNumberish, settledTasks: BigNumberish}
@@ -38,9 +53,9 @@ export declare namespace ISettlement {
     }
 
   export interface SettlementInterface extends Interface {
-    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "authority" | "capture" | "closeEpoch" | "eip712Domain" | "fees" | "isConsumingScheduledOp" | "pools" | "refuse" | "resultHashOf" | "setAuthority" | "setFees" | "setTreasury" | "settle" | "treasury"): FunctionFragment;
+    getFunction(nameOrSignature: "CLOSE_SECONDS" | "ESCROW" | "MAX_TREASURY_BPS" | "MAX_VERIFIER_BPS" | "VERIFIERS" | "authority" | "batchIdOf" | "capture" | "closeEpoch" | "eip712Domain" | "fees" | "heads" | "isConsumingScheduledOp" | "pools" | "refuse" | "resultHashOf" | "setAuthority" | "setFees" | "setTreasury" | "settle" | "settleBatch" | "treasury"): FunctionFragment;
 
-    getEvent(nameOrSignatureOrTopic: "AuthorityUpdated" | "EIP712DomainChanged" | "EpochClosed" | "FeesSet" | "TaskRefused" | "TaskSettled" | "TreasurySet"): EventFragment;
+    getEvent(nameOrSignatureOrTopic: "AuthorityUpdated" | "BatchSettled" | "EIP712DomainChanged" | "EpochClosed" | "FeesSet" | "PayeeCredited" | "TaskRefused" | "TaskSettled" | "TreasurySet"): EventFragment;
 
     encodeFunctionData(functionFragment: 'CLOSE_SECONDS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'ESCROW', values?: undefined): string;
@@ -48,10 +63,12 @@ encodeFunctionData(functionFragment: 'MAX_TREASURY_BPS', values?: undefined): st
 encodeFunctionData(functionFragment: 'MAX_VERIFIER_BPS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'VERIFIERS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'authority', values?: undefined): string;
+encodeFunctionData(functionFragment: 'batchIdOf', values: [BatchStruct]): string;
 encodeFunctionData(functionFragment: 'capture', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct, PaymentStruct]): string;
 encodeFunctionData(functionFragment: 'closeEpoch', values: [BigNumberish, AddressLike[], BigNumberish[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'eip712Domain', values?: undefined): string;
 encodeFunctionData(functionFragment: 'fees', values?: undefined): string;
+encodeFunctionData(functionFragment: 'heads', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'isConsumingScheduledOp', values?: undefined): string;
 encodeFunctionData(functionFragment: 'pools', values: [BigNumberish]): string;
 encodeFunctionData(functionFragment: 'refuse', values: [TaskStruct, ResultStruct, CertificateStruct]): string;
@@ -60,6 +77,7 @@ encodeFunctionData(functionFragment: 'setAuthority', values: [AddressLike]): str
 encodeFunctionData(functionFragment: 'setFees', values: [BigNumberish, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'setTreasury', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'settle', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct]): string;
+encodeFunctionData(functionFragment: 'settleBatch', values: [BatchStruct, BigNumberish, DebitStruct[], CreditStruct[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'treasury', values?: undefined): string;
 
     decodeFunctionResult(functionFragment: 'CLOSE_SECONDS', data: BytesLike): Result;
@@ -68,10 +86,12 @@ decodeFunctionResult(functionFragment: 'MAX_TREASURY_BPS', data: BytesLike): Res
 decodeFunctionResult(functionFragment: 'MAX_VERIFIER_BPS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'VERIFIERS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'authority', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'batchIdOf', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'capture', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'closeEpoch', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'eip712Domain', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'fees', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'heads', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'isConsumingScheduledOp', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'pools', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'refuse', data: BytesLike): Result;
@@ -80,6 +100,7 @@ decodeFunctionResult(functionFragment: 'setAuthority', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setFees', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setTreasury', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'settle', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'settleBatch', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
   }
 
@@ -88,6 +109,18 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
       export type InputTuple = [authority: AddressLike];
       export type OutputTuple = [authority: string];
       export interface OutputObject {authority: string }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace BatchSettledEvent {
+      export type InputTuple = [batchId: BytesLike, facilitator: AddressLike, epoch: BigNumberish, root: BytesLike, receipts: BigNumberish, nodeAmount: BigNumberish, verifierAmount: BigNumberish, treasuryAmount: BigNumberish];
+      export type OutputTuple = [batchId: string, facilitator: string, epoch: bigint, root: string, receipts: bigint, nodeAmount: bigint, verifierAmount: bigint, treasuryAmount: bigint];
+      export interface OutputObject {batchId: string, facilitator: string, epoch: bigint, root: string, receipts: bigint, nodeAmount: bigint, verifierAmount: bigint, treasuryAmount: bigint }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -124,6 +157,18 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
       export type InputTuple = [verifierBps: BigNumberish, treasuryBps: BigNumberish];
       export type OutputTuple = [verifierBps: bigint, treasuryBps: bigint];
       export interface OutputObject {verifierBps: bigint, treasuryBps: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace PayeeCreditedEvent {
+      export type InputTuple = [batchId: BytesLike, payee: AddressLike, charge: BigNumberish, nodeAmount: BigNumberish];
+      export type OutputTuple = [batchId: string, payee: string, charge: bigint, nodeAmount: bigint];
+      export interface OutputObject {batchId: string, payee: string, charge: bigint, nodeAmount: bigint }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -250,6 +295,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     
 
     
+    batchIdOf: TypedContractMethod<
+      [batch: BatchStruct, ],
+      [string],
+      'view'
+    >
+    
+
+    
     capture: TypedContractMethod<
       [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
       [void],
@@ -277,6 +330,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     fees: TypedContractMethod<
       [],
       [[bigint, bigint] & {verifierBps: bigint, treasuryBps: bigint }],
+      'view'
+    >
+    
+
+    
+    heads: TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
       'view'
     >
     
@@ -346,6 +407,14 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
     
 
     
+    settleBatch: TypedContractMethod<
+      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: CreditStruct[], signatures: BytesLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
     treasury: TypedContractMethod<
       [],
       [string],
@@ -386,6 +455,11 @@ getFunction(nameOrSignature: 'authority'): TypedContractMethod<
       [string],
       'view'
     >;
+getFunction(nameOrSignature: 'batchIdOf'): TypedContractMethod<
+      [batch: BatchStruct, ],
+      [string],
+      'view'
+    >;
 getFunction(nameOrSignature: 'capture'): TypedContractMethod<
       [task: TaskStruct, result: ResultStruct, nodeSignature: BytesLike, certificate: CertificateStruct, payment: PaymentStruct, ],
       [void],
@@ -404,6 +478,11 @@ getFunction(nameOrSignature: 'eip712Domain'): TypedContractMethod<
 getFunction(nameOrSignature: 'fees'): TypedContractMethod<
       [],
       [[bigint, bigint] & {verifierBps: bigint, treasuryBps: bigint }],
+      'view'
+    >;
+getFunction(nameOrSignature: 'heads'): TypedContractMethod<
+      [facilitator: AddressLike, ],
+      [string],
       'view'
     >;
 getFunction(nameOrSignature: 'isConsumingScheduledOp'): TypedContractMethod<
@@ -446,6 +525,11 @@ getFunction(nameOrSignature: 'settle'): TypedContractMethod<
       [void],
       'nonpayable'
     >;
+getFunction(nameOrSignature: 'settleBatch'): TypedContractMethod<
+      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: CreditStruct[], signatures: BytesLike, ],
+      [void],
+      'nonpayable'
+    >;
 getFunction(nameOrSignature: 'treasury'): TypedContractMethod<
       [],
       [string],
@@ -453,9 +537,11 @@ getFunction(nameOrSignature: 'treasury'): TypedContractMethod<
     >;
 
     getEvent(key: 'AuthorityUpdated'): TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
+getEvent(key: 'BatchSettled'): TypedContractEvent<BatchSettledEvent.InputTuple, BatchSettledEvent.OutputTuple, BatchSettledEvent.OutputObject>;
 getEvent(key: 'EIP712DomainChanged'): TypedContractEvent<EIP712DomainChangedEvent.InputTuple, EIP712DomainChangedEvent.OutputTuple, EIP712DomainChangedEvent.OutputObject>;
 getEvent(key: 'EpochClosed'): TypedContractEvent<EpochClosedEvent.InputTuple, EpochClosedEvent.OutputTuple, EpochClosedEvent.OutputObject>;
 getEvent(key: 'FeesSet'): TypedContractEvent<FeesSetEvent.InputTuple, FeesSetEvent.OutputTuple, FeesSetEvent.OutputObject>;
+getEvent(key: 'PayeeCredited'): TypedContractEvent<PayeeCreditedEvent.InputTuple, PayeeCreditedEvent.OutputTuple, PayeeCreditedEvent.OutputObject>;
 getEvent(key: 'TaskRefused'): TypedContractEvent<TaskRefusedEvent.InputTuple, TaskRefusedEvent.OutputTuple, TaskRefusedEvent.OutputObject>;
 getEvent(key: 'TaskSettled'): TypedContractEvent<TaskSettledEvent.InputTuple, TaskSettledEvent.OutputTuple, TaskSettledEvent.OutputObject>;
 getEvent(key: 'TreasurySet'): TypedContractEvent<TreasurySetEvent.InputTuple, TreasurySetEvent.OutputTuple, TreasurySetEvent.OutputObject>;
@@ -464,6 +550,10 @@ getEvent(key: 'TreasurySet'): TypedContractEvent<TreasurySetEvent.InputTuple, Tr
       
       'AuthorityUpdated(address)': TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
       AuthorityUpdated: TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
+    
+
+      'BatchSettled(bytes32,address,uint64,bytes32,uint64,uint256,uint256,uint256)': TypedContractEvent<BatchSettledEvent.InputTuple, BatchSettledEvent.OutputTuple, BatchSettledEvent.OutputObject>;
+      BatchSettled: TypedContractEvent<BatchSettledEvent.InputTuple, BatchSettledEvent.OutputTuple, BatchSettledEvent.OutputObject>;
     
 
       'EIP712DomainChanged()': TypedContractEvent<EIP712DomainChangedEvent.InputTuple, EIP712DomainChangedEvent.OutputTuple, EIP712DomainChangedEvent.OutputObject>;
@@ -476,6 +566,10 @@ getEvent(key: 'TreasurySet'): TypedContractEvent<TreasurySetEvent.InputTuple, Tr
 
       'FeesSet(uint256,uint256)': TypedContractEvent<FeesSetEvent.InputTuple, FeesSetEvent.OutputTuple, FeesSetEvent.OutputObject>;
       FeesSet: TypedContractEvent<FeesSetEvent.InputTuple, FeesSetEvent.OutputTuple, FeesSetEvent.OutputObject>;
+    
+
+      'PayeeCredited(bytes32,address,uint256,uint256)': TypedContractEvent<PayeeCreditedEvent.InputTuple, PayeeCreditedEvent.OutputTuple, PayeeCreditedEvent.OutputObject>;
+      PayeeCredited: TypedContractEvent<PayeeCreditedEvent.InputTuple, PayeeCreditedEvent.OutputTuple, PayeeCreditedEvent.OutputObject>;
     
 
       'TaskRefused(bytes32,address,uint64,bytes32)': TypedContractEvent<TaskRefusedEvent.InputTuple, TaskRefusedEvent.OutputTuple, TaskRefusedEvent.OutputObject>;

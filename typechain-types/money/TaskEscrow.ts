@@ -14,6 +14,24 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
   
 
+    export type DebitStruct = {payer: AddressLike, amount: BigNumberish, cap: BigNumberish, r: BytesLike, vs: BytesLike}
+
+    export type DebitStructOutput = [payer: string, amount: bigint, cap: bigint, r: string, vs: string] & {payer: string, amount: bigint, cap: bigint, r: string, vs: string }
+  
+
+export declare namespace IAccounts {
+      
+    export type AccountStruct = {balance: BigNumberish, spent: BigNumberish, withdrawing: BigNumberish, withdrawableAt: BigNumberish}
+
+    export type AccountStructOutput = [balance: bigint, spent: bigint, withdrawing: bigint, withdrawableAt: bigint] & {balance: bigint, spent: bigint, withdrawing: bigint, withdrawableAt: bigint }
+  
+
+    export type AuthorizersStruct = {current: AddressLike, previous: AddressLike, previousUntil: BigNumberish}
+
+    export type AuthorizersStructOutput = [current: string, previous: string, previousUntil: bigint] & {current: string, previous: string, previousUntil: bigint }
+  
+    }
+
 export declare namespace ITaskEscrow {
       
     export type LockStruct = {amount: BigNumberish, deadline: BigNumberish, status: BigNumberish}
@@ -23,9 +41,9 @@ export declare namespace ITaskEscrow {
     }
 
   export interface TaskEscrowInterface extends Interface {
-    getFunction(nameOrSignature: "ENTRY_IMPLEMENTATION" | "MAX_TASK_SECONDS" | "PERMIT2" | "SETTLEMENT" | "SETTLE_WINDOW_SECONDS" | "TOKEN" | "authority" | "capture" | "charge" | "createEntry" | "credit" | "earnings" | "eip712Domain" | "entriesPaused" | "entryOf" | "isConsumingScheduledOp" | "isFacilitator" | "locks" | "open" | "openUpto" | "refund" | "refuse" | "setAuthority" | "setEntriesPaused" | "setFacilitator" | "taskIdOf" | "withdraw"): FunctionFragment;
+    getFunction(nameOrSignature: "ENTRY_IMPLEMENTATION" | "MAX_TASK_SECONDS" | "PERMIT2" | "SETTLEMENT" | "SETTLE_WINDOW_SECONDS" | "TOKEN" | "WITHDRAW_DELAY_SECONDS" | "accounts" | "authority" | "authorizers" | "capture" | "charge" | "createEntry" | "credit" | "debit" | "deposit" | "depositWithAuthorization" | "depositWithPermit" | "depositWithPermit2" | "earnings" | "eip712Domain" | "entriesPaused" | "entryOf" | "finalizeWithdraw" | "initiateWithdraw" | "isConsumingScheduledOp" | "isFacilitator" | "locks" | "open" | "openUpto" | "refund" | "refuse" | "setAuthority" | "setAuthorizer" | "setEntriesPaused" | "setFacilitator" | "taskIdOf" | "withdraw"): FunctionFragment;
 
-    getEvent(nameOrSignatureOrTopic: "AuthorityUpdated" | "EIP712DomainChanged" | "Earned" | "EntriesPausedSet" | "EntryCreated" | "FacilitatorSet" | "TaskCharged" | "TaskOpened" | "TaskRefunded" | "Withdrawn"): EventFragment;
+    getEvent(nameOrSignatureOrTopic: "AccountDebited" | "AccountWithdrawn" | "AuthorityUpdated" | "AuthorizerSet" | "Deposited" | "EIP712DomainChanged" | "Earned" | "EntriesPausedSet" | "EntryCreated" | "FacilitatorSet" | "TaskCharged" | "TaskOpened" | "TaskRefunded" | "WithdrawalInitiated" | "Withdrawn"): EventFragment;
 
     encodeFunctionData(functionFragment: 'ENTRY_IMPLEMENTATION', values?: undefined): string;
 encodeFunctionData(functionFragment: 'MAX_TASK_SECONDS', values?: undefined): string;
@@ -33,15 +51,25 @@ encodeFunctionData(functionFragment: 'PERMIT2', values?: undefined): string;
 encodeFunctionData(functionFragment: 'SETTLEMENT', values?: undefined): string;
 encodeFunctionData(functionFragment: 'SETTLE_WINDOW_SECONDS', values?: undefined): string;
 encodeFunctionData(functionFragment: 'TOKEN', values?: undefined): string;
+encodeFunctionData(functionFragment: 'WITHDRAW_DELAY_SECONDS', values?: undefined): string;
+encodeFunctionData(functionFragment: 'accounts', values: [AddressLike, AddressLike]): string;
 encodeFunctionData(functionFragment: 'authority', values?: undefined): string;
+encodeFunctionData(functionFragment: 'authorizers', values: [AddressLike, AddressLike]): string;
 encodeFunctionData(functionFragment: 'capture', values: [BytesLike, TaskStruct, AddressLike, BigNumberish, BigNumberish, PaymentStruct, AddressLike]): string;
 encodeFunctionData(functionFragment: 'charge', values: [BytesLike, TaskStruct, AddressLike, BigNumberish, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'createEntry', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'credit', values: [AddressLike[], BigNumberish[]]): string;
+encodeFunctionData(functionFragment: 'debit', values: [AddressLike, DebitStruct[]]): string;
+encodeFunctionData(functionFragment: 'deposit', values: [AddressLike, AddressLike, BigNumberish]): string;
+encodeFunctionData(functionFragment: 'depositWithAuthorization', values: [AddressLike, AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike, BytesLike]): string;
+encodeFunctionData(functionFragment: 'depositWithPermit', values: [AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike, BytesLike]): string;
+encodeFunctionData(functionFragment: 'depositWithPermit2', values: [AddressLike, AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike]): string;
 encodeFunctionData(functionFragment: 'earnings', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'eip712Domain', values?: undefined): string;
 encodeFunctionData(functionFragment: 'entriesPaused', values?: undefined): string;
 encodeFunctionData(functionFragment: 'entryOf', values: [AddressLike]): string;
+encodeFunctionData(functionFragment: 'finalizeWithdraw', values: [AddressLike, AddressLike]): string;
+encodeFunctionData(functionFragment: 'initiateWithdraw', values: [AddressLike, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'isConsumingScheduledOp', values?: undefined): string;
 encodeFunctionData(functionFragment: 'isFacilitator', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'locks', values: [BytesLike]): string;
@@ -50,6 +78,7 @@ encodeFunctionData(functionFragment: 'openUpto', values: [TaskStruct, AddressLik
 encodeFunctionData(functionFragment: 'refund', values: [TaskStruct]): string;
 encodeFunctionData(functionFragment: 'refuse', values: [BytesLike, TaskStruct]): string;
 encodeFunctionData(functionFragment: 'setAuthority', values: [AddressLike]): string;
+encodeFunctionData(functionFragment: 'setAuthorizer', values: [AddressLike, AddressLike]): string;
 encodeFunctionData(functionFragment: 'setEntriesPaused', values: [boolean]): string;
 encodeFunctionData(functionFragment: 'setFacilitator', values: [AddressLike, boolean]): string;
 encodeFunctionData(functionFragment: 'taskIdOf', values: [TaskStruct]): string;
@@ -61,15 +90,25 @@ decodeFunctionResult(functionFragment: 'PERMIT2', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'SETTLEMENT', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'SETTLE_WINDOW_SECONDS', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'TOKEN', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'WITHDRAW_DELAY_SECONDS', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'accounts', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'authority', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'authorizers', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'capture', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'charge', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'createEntry', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'credit', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'debit', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'deposit', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'depositWithAuthorization', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'depositWithPermit', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'depositWithPermit2', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'earnings', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'eip712Domain', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'entriesPaused', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'entryOf', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'finalizeWithdraw', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'initiateWithdraw', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'isConsumingScheduledOp', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'isFacilitator', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'locks', data: BytesLike): Result;
@@ -78,6 +117,7 @@ decodeFunctionResult(functionFragment: 'openUpto', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'refund', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'refuse', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setAuthority', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'setAuthorizer', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setEntriesPaused', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'setFacilitator', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'taskIdOf', data: BytesLike): Result;
@@ -85,10 +125,58 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
   }
 
   
+    export namespace AccountDebitedEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, spent: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, amount: bigint, spent: bigint];
+      export interface OutputObject {payer: string, facilitator: string, amount: bigint, spent: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace AccountWithdrawnEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, amount: bigint];
+      export interface OutputObject {payer: string, facilitator: string, amount: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
     export namespace AuthorityUpdatedEvent {
       export type InputTuple = [authority: AddressLike];
       export type OutputTuple = [authority: string];
       export interface OutputObject {authority: string }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace AuthorizerSetEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, authorizer: AddressLike, previous: AddressLike, previousUntil: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, authorizer: string, previous: string, previousUntil: bigint];
+      export interface OutputObject {payer: string, facilitator: string, authorizer: string, previous: string, previousUntil: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
+    export namespace DepositedEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, funder: AddressLike, amount: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, funder: string, amount: bigint];
+      export interface OutputObject {payer: string, facilitator: string, funder: string, amount: bigint }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -193,6 +281,18 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
   
 
+    export namespace WithdrawalInitiatedEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, withdrawableAt: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, amount: bigint, withdrawableAt: bigint];
+      export interface OutputObject {payer: string, facilitator: string, amount: bigint, withdrawableAt: bigint }
+      export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
+      export type Filter = TypedDeferredTopicFilter<Event>
+      export type Log = TypedEventLog<Event>
+      export type LogDescription = TypedLogDescription<Event>
+    }
+
+  
+
     export namespace WithdrawnEvent {
       export type InputTuple = [account: AddressLike, amount: BigNumberish];
       export type OutputTuple = [account: string, amount: bigint];
@@ -287,9 +387,33 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
     
 
     
+    WITHDRAW_DELAY_SECONDS: TypedContractMethod<
+      [],
+      [bigint],
+      'view'
+    >
+    
+
+    
+    accounts: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
+      [IAccounts.AccountStructOutput],
+      'view'
+    >
+    
+
+    
     authority: TypedContractMethod<
       [],
       [string],
+      'view'
+    >
+    
+
+    
+    authorizers: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
+      [IAccounts.AuthorizersStructOutput],
       'view'
     >
     
@@ -327,6 +451,46 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
     
 
     
+    debit: TypedContractMethod<
+      [facilitator: AddressLike, debits: DebitStruct[], ],
+      [[string, bigint] & {digest: string, total: bigint }],
+      'nonpayable'
+    >
+    
+
+    
+    deposit: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
+    depositWithAuthorization: TypedContractMethod<
+      [owner: AddressLike, payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, validAfter: BigNumberish, validBefore: BigNumberish, salt: BytesLike, signature: BytesLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
+    depositWithPermit: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, deadline: BigNumberish, v: BigNumberish, r: BytesLike, s: BytesLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
+    depositWithPermit2: TypedContractMethod<
+      [owner: AddressLike, payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, nonce: BigNumberish, deadline: BigNumberish, signature: BytesLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
     earnings: TypedContractMethod<
       [account: AddressLike, ],
       [bigint],
@@ -355,6 +519,22 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
       [facilitator: AddressLike, ],
       [string],
       'view'
+    >
+    
+
+    
+    finalizeWithdraw: TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
+      [bigint],
+      'nonpayable'
+    >
+    
+
+    
+    initiateWithdraw: TypedContractMethod<
+      [facilitator: AddressLike, amount: BigNumberish, ],
+      [void],
+      'nonpayable'
     >
     
 
@@ -417,6 +597,14 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
     
     setAuthority: TypedContractMethod<
       [newAuthority: AddressLike, ],
+      [void],
+      'nonpayable'
+    >
+    
+
+    
+    setAuthorizer: TypedContractMethod<
+      [facilitator: AddressLike, authorizer: AddressLike, ],
       [void],
       'nonpayable'
     >
@@ -487,9 +675,24 @@ getFunction(nameOrSignature: 'TOKEN'): TypedContractMethod<
       [string],
       'view'
     >;
+getFunction(nameOrSignature: 'WITHDRAW_DELAY_SECONDS'): TypedContractMethod<
+      [],
+      [bigint],
+      'view'
+    >;
+getFunction(nameOrSignature: 'accounts'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
+      [IAccounts.AccountStructOutput],
+      'view'
+    >;
 getFunction(nameOrSignature: 'authority'): TypedContractMethod<
       [],
       [string],
+      'view'
+    >;
+getFunction(nameOrSignature: 'authorizers'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
+      [IAccounts.AuthorizersStructOutput],
       'view'
     >;
 getFunction(nameOrSignature: 'capture'): TypedContractMethod<
@@ -512,6 +715,31 @@ getFunction(nameOrSignature: 'credit'): TypedContractMethod<
       [void],
       'nonpayable'
     >;
+getFunction(nameOrSignature: 'debit'): TypedContractMethod<
+      [facilitator: AddressLike, debits: DebitStruct[], ],
+      [[string, bigint] & {digest: string, total: bigint }],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'deposit'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, ],
+      [void],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'depositWithAuthorization'): TypedContractMethod<
+      [owner: AddressLike, payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, validAfter: BigNumberish, validBefore: BigNumberish, salt: BytesLike, signature: BytesLike, ],
+      [void],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'depositWithPermit'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, deadline: BigNumberish, v: BigNumberish, r: BytesLike, s: BytesLike, ],
+      [void],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'depositWithPermit2'): TypedContractMethod<
+      [owner: AddressLike, payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, nonce: BigNumberish, deadline: BigNumberish, signature: BytesLike, ],
+      [void],
+      'nonpayable'
+    >;
 getFunction(nameOrSignature: 'earnings'): TypedContractMethod<
       [account: AddressLike, ],
       [bigint],
@@ -531,6 +759,16 @@ getFunction(nameOrSignature: 'entryOf'): TypedContractMethod<
       [facilitator: AddressLike, ],
       [string],
       'view'
+    >;
+getFunction(nameOrSignature: 'finalizeWithdraw'): TypedContractMethod<
+      [payer: AddressLike, facilitator: AddressLike, ],
+      [bigint],
+      'nonpayable'
+    >;
+getFunction(nameOrSignature: 'initiateWithdraw'): TypedContractMethod<
+      [facilitator: AddressLike, amount: BigNumberish, ],
+      [void],
+      'nonpayable'
     >;
 getFunction(nameOrSignature: 'isConsumingScheduledOp'): TypedContractMethod<
       [],
@@ -572,6 +810,11 @@ getFunction(nameOrSignature: 'setAuthority'): TypedContractMethod<
       [void],
       'nonpayable'
     >;
+getFunction(nameOrSignature: 'setAuthorizer'): TypedContractMethod<
+      [facilitator: AddressLike, authorizer: AddressLike, ],
+      [void],
+      'nonpayable'
+    >;
 getFunction(nameOrSignature: 'setEntriesPaused'): TypedContractMethod<
       [paused: boolean, ],
       [void],
@@ -593,7 +836,11 @@ getFunction(nameOrSignature: 'withdraw'): TypedContractMethod<
       'nonpayable'
     >;
 
-    getEvent(key: 'AuthorityUpdated'): TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
+    getEvent(key: 'AccountDebited'): TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
+getEvent(key: 'AccountWithdrawn'): TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+getEvent(key: 'AuthorityUpdated'): TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
+getEvent(key: 'AuthorizerSet'): TypedContractEvent<AuthorizerSetEvent.InputTuple, AuthorizerSetEvent.OutputTuple, AuthorizerSetEvent.OutputObject>;
+getEvent(key: 'Deposited'): TypedContractEvent<DepositedEvent.InputTuple, DepositedEvent.OutputTuple, DepositedEvent.OutputObject>;
 getEvent(key: 'EIP712DomainChanged'): TypedContractEvent<EIP712DomainChangedEvent.InputTuple, EIP712DomainChangedEvent.OutputTuple, EIP712DomainChangedEvent.OutputObject>;
 getEvent(key: 'Earned'): TypedContractEvent<EarnedEvent.InputTuple, EarnedEvent.OutputTuple, EarnedEvent.OutputObject>;
 getEvent(key: 'EntriesPausedSet'): TypedContractEvent<EntriesPausedSetEvent.InputTuple, EntriesPausedSetEvent.OutputTuple, EntriesPausedSetEvent.OutputObject>;
@@ -602,12 +849,29 @@ getEvent(key: 'FacilitatorSet'): TypedContractEvent<FacilitatorSetEvent.InputTup
 getEvent(key: 'TaskCharged'): TypedContractEvent<TaskChargedEvent.InputTuple, TaskChargedEvent.OutputTuple, TaskChargedEvent.OutputObject>;
 getEvent(key: 'TaskOpened'): TypedContractEvent<TaskOpenedEvent.InputTuple, TaskOpenedEvent.OutputTuple, TaskOpenedEvent.OutputObject>;
 getEvent(key: 'TaskRefunded'): TypedContractEvent<TaskRefundedEvent.InputTuple, TaskRefundedEvent.OutputTuple, TaskRefundedEvent.OutputObject>;
+getEvent(key: 'WithdrawalInitiated'): TypedContractEvent<WithdrawalInitiatedEvent.InputTuple, WithdrawalInitiatedEvent.OutputTuple, WithdrawalInitiatedEvent.OutputObject>;
 getEvent(key: 'Withdrawn'): TypedContractEvent<WithdrawnEvent.InputTuple, WithdrawnEvent.OutputTuple, WithdrawnEvent.OutputObject>;
 
     filters: {
       
+      'AccountDebited(address,address,uint256,uint256)': TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
+      AccountDebited: TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
+    
+
+      'AccountWithdrawn(address,address,uint256)': TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+      AccountWithdrawn: TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+    
+
       'AuthorityUpdated(address)': TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
       AuthorityUpdated: TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
+    
+
+      'AuthorizerSet(address,address,address,address,uint256)': TypedContractEvent<AuthorizerSetEvent.InputTuple, AuthorizerSetEvent.OutputTuple, AuthorizerSetEvent.OutputObject>;
+      AuthorizerSet: TypedContractEvent<AuthorizerSetEvent.InputTuple, AuthorizerSetEvent.OutputTuple, AuthorizerSetEvent.OutputObject>;
+    
+
+      'Deposited(address,address,address,uint256)': TypedContractEvent<DepositedEvent.InputTuple, DepositedEvent.OutputTuple, DepositedEvent.OutputObject>;
+      Deposited: TypedContractEvent<DepositedEvent.InputTuple, DepositedEvent.OutputTuple, DepositedEvent.OutputObject>;
     
 
       'EIP712DomainChanged()': TypedContractEvent<EIP712DomainChangedEvent.InputTuple, EIP712DomainChangedEvent.OutputTuple, EIP712DomainChangedEvent.OutputObject>;
@@ -640,6 +904,10 @@ getEvent(key: 'Withdrawn'): TypedContractEvent<WithdrawnEvent.InputTuple, Withdr
 
       'TaskRefunded(bytes32,address,uint128)': TypedContractEvent<TaskRefundedEvent.InputTuple, TaskRefundedEvent.OutputTuple, TaskRefundedEvent.OutputObject>;
       TaskRefunded: TypedContractEvent<TaskRefundedEvent.InputTuple, TaskRefundedEvent.OutputTuple, TaskRefundedEvent.OutputObject>;
+    
+
+      'WithdrawalInitiated(address,address,uint256,uint256)': TypedContractEvent<WithdrawalInitiatedEvent.InputTuple, WithdrawalInitiatedEvent.OutputTuple, WithdrawalInitiatedEvent.OutputObject>;
+      WithdrawalInitiated: TypedContractEvent<WithdrawalInitiatedEvent.InputTuple, WithdrawalInitiatedEvent.OutputTuple, WithdrawalInitiatedEvent.OutputObject>;
     
 
       'Withdrawn(address,uint256)': TypedContractEvent<WithdrawnEvent.InputTuple, WithdrawnEvent.OutputTuple, WithdrawnEvent.OutputObject>;

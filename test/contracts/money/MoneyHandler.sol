@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Certificate, ISettlement, Result} from "../../../contracts/interfaces/ISettlement.sol";
 import {ISignatureTransfer} from "@uniswap/v4-periphery/lib/permit2/src/interfaces/ISignatureTransfer.sol";
+import {ICustody} from "../../../contracts/interfaces/ICustody.sol";
 import {IFacilitatorEntry} from "../../../contracts/interfaces/IFacilitatorEntry.sol";
 import {ITaskEscrow, Payment, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
 import {IVerifierSet} from "../../../contracts/interfaces/IVerifierSet.sol";
@@ -109,7 +110,7 @@ contract MoneyHandler is MoneyWorld {
         address account = earner(who);
         uint256 earned = ESCROW.earnings(account);
         uint256 held = TOKEN.balanceOf(account);
-        bool withdrawn = _succeeds(address(ESCROW), abi.encodeCall(ITaskEscrow.withdraw, (account)));
+        bool withdrawn = _succeeds(address(ESCROW), abi.encodeCall(ICustody.withdraw, (account)));
         _expect(withdrawn == (earned > 0), Broken.Isolation);
         _expect(TOKEN.balanceOf(account) == held + earned, Broken.Conservation);
     }
@@ -156,7 +157,7 @@ contract MoneyHandler is MoneyWorld {
             abi.encodeCall(ITaskEscrow.charge, (taskId, task, address(this), part, 0)),
             abi.encodeCall(ITaskEscrow.capture, (taskId, task, address(this), part, 0, payment, address(this))),
             abi.encodeCall(ITaskEscrow.refuse, (taskId, task)),
-            abi.encodeCall(ITaskEscrow.credit, (thieves, amounts)),
+            abi.encodeCall(ICustody.credit, (thieves, amounts)),
             ""
         ];
         task.nonce = tasks.length;

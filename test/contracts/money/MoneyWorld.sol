@@ -21,6 +21,7 @@ interface IDomainSeparator {
 abstract contract MoneyWorld {
     uint256 public constant MAX_TASK_SECONDS = 600;
     uint256 public constant SETTLE_WINDOW_SECONDS = 60;
+    uint256 public constant WITHDRAW_DELAY_SECONDS = 900;
     uint256 public constant GRACE_SECONDS = 300;
     uint256 public constant CLOSE_SECONDS = 500;
     uint256 public constant PAYER_BALANCE = 1e26;
@@ -70,6 +71,7 @@ abstract contract MoneyWorld {
                 treasury: address(0x7EA5),
                 maxTaskSeconds: MAX_TASK_SECONDS,
                 settleWindowSeconds: SETTLE_WINDOW_SECONDS,
+                withdrawDelaySeconds: WITHDRAW_DELAY_SECONDS,
                 closeSeconds: CLOSE_SECONDS,
                 verifierBps: 1_000,
                 treasuryBps: 500

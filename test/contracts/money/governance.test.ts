@@ -29,15 +29,23 @@ const others = {
     "charge",
     "createEntry",
     "credit",
+    "debit",
+    "deposit",
+    "depositWithAuthorization",
+    "depositWithPermit",
+    "depositWithPermit2",
+    "finalizeWithdraw",
+    "initiateWithdraw",
     "open",
     "openUpto",
     "refund",
     "refuse",
     "setAuthority",
+    "setAuthorizer",
     "withdraw",
   ],
   FacilitatorEntry: ["pull", "setSigner", "settle"],
-  Settlement: ["capture", "closeEpoch", "refuse", "setAuthority", "settle"],
+  Settlement: ["capture", "closeEpoch", "refuse", "setAuthority", "settle", "settleBatch"],
 } as const;
 
 type ContractName = keyof typeof governed;
@@ -149,6 +157,7 @@ describe("Governance of the money contracts", () => {
           treasury: walletOf("treasury").address,
           maxTaskSeconds: parameters.maxTaskSeconds,
           settleWindowSeconds: parameters.settleWindowSeconds,
+          withdrawDelaySeconds: parameters.withdrawDelaySeconds,
           closeSeconds: parameters.closeSeconds,
           verifierBps: parameters.verifierBps,
           treasuryBps: parameters.treasuryBps,
@@ -173,6 +182,10 @@ describe("Governance of the money contracts", () => {
         .to.be.revertedWithCustomError(settlement, "InstallDelayTooShort")
         .withArgs(installDelaySeconds, installDelaySeconds);
       await deploy({ settleWindowSeconds: settleWindowSeconds - 1 });
+      await expect(deploy({ withdrawDelaySeconds: installDelaySeconds }))
+        .to.be.revertedWithCustomError(settlement, "InstallDelayTooShort")
+        .withArgs(installDelaySeconds, installDelaySeconds);
+      await deploy({ withdrawDelaySeconds: installDelaySeconds - 1 });
     });
 
     it("deploys an escrow that knows no other settlement, and settles nothing else", async () => {

@@ -1,5 +1,7 @@
 import { expect } from "chai";
 import { id, TypedDataEncoder } from "ethers";
+import { batchIdOf } from "#protocol/batch.ts";
+import { depositTypedData } from "#protocol/deposit.ts";
 import { paymentTypedData, authorizationOf } from "#protocol/payment.ts";
 import { resultHashOf } from "#protocol/result.ts";
 import { taskIdOf } from "#protocol/task.ts";
@@ -7,7 +9,7 @@ import { type SignedType, signedTypes, typesOf } from "#protocol/typedData.ts";
 import { ethers, loadMoney, networkHelpers, walletOf } from "./moneyFixture.ts";
 
 /** Checked by the money contracts; the hashes of all others are compared where they are checked, or never on chain. */
-const moneyTypes: SignedType[] = ["Task", "Result", "Verdict", "Counts", "Handover"];
+const moneyTypes: SignedType[] = ["Task", "Result", "Verdict", "Counts", "Handover", "Voucher", "Deposit", "Batch"];
 const evidenceTypes: SignedType[] = ["Admission", "Revocation"];
 const offChainTypes: SignedType[] = ["Release", "Commitment", "Refusal"];
 
@@ -47,6 +49,16 @@ const values = {
     nextSet: id("next"),
     validUntil: 2 ** 40 - 1,
   },
+  voucher: { payer: walletOf("payer").address, facilitator: walletOf("facilitator").address, cap: 2n ** 128n - 1n },
+  deposit: { payer: walletOf("payer").address, facilitator: walletOf("facilitator").address },
+  batch: {
+    facilitator: walletOf("facilitator").address,
+    previous: id("previous"),
+    root: id("root"),
+    debits: id("debits"),
+    credits: id("credits"),
+    epoch: 2n ** 64n - 1n,
+  },
 };
 
 const structHash = (name: SignedType, value: object): string => TypedDataEncoder.hashStruct(name, typesOf(name), value);
@@ -82,6 +94,12 @@ describe("MoneyTypes", () => {
     expect(await harness.hashHandover(networkId, epoch, previousSet, nextSet, validUntil)).to.equal(
       structHash("Handover", handover),
     );
+    const { voucher, deposit, batch } = values;
+    expect(await harness.hashVoucher(voucher.payer, voucher.facilitator, voucher.cap)).to.equal(
+      structHash("Voucher", voucher),
+    );
+    expect(await harness.hashDeposit(deposit.payer, deposit.facilitator)).to.equal(structHash("Deposit", deposit));
+    expect(await harness.hashBatch(batch)).to.equal(structHash("Batch", batch));
   });
 
   it("completes Permit2's type to the one that packages/protocol signs", async () => {
@@ -90,14 +108,20 @@ describe("MoneyTypes", () => {
       authorizationOf(values.task, { token: values.task.payer, taskEscrow: values.task.node, settleWindowSeconds: 0 }),
       1n,
     );
+    const { payer, facilitator } = values.deposit;
+    const deposit = { payer, facilitator, token: payer, taskEscrow: payer, amount: 1n };
+    const { types: depositTypes } = depositTypedData(deposit, { nonce: 0n, deadline: 0n }, 1n);
     const stub = "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,";
-    expect(stub + (await harness.witnessTypeString())).to.equal(
-      TypedDataEncoder.from(types).encodeType("PermitWitnessTransferFrom"),
-    );
+    const typeOf = (all: Parameters<typeof TypedDataEncoder.from>[0]): string =>
+      TypedDataEncoder.from(all).encodeType("PermitWitnessTransferFrom");
+    const witnesses = await harness.witnessTypeStrings();
+    expect(stub + witnesses.task).to.equal(typeOf(types));
+    expect(stub + witnesses.deposit).to.equal(typeOf(depositTypes));
   });
 
-  it("gives tasks and results the full digests of packages/protocol", async () => {
+  it("gives tasks, results and batches the full digests of packages/protocol", async () => {
     const { taskEscrow, settlement, domainOf } = await loadMoney();
+    expect(await settlement.batchIdOf(values.batch)).to.equal(batchIdOf(values.batch, domainOf("settlement")));
     expect(await taskEscrow.taskIdOf(values.task)).to.equal(taskIdOf(values.task, domainOf("taskEscrow")));
     expect(await settlement.resultHashOf(values.result)).to.equal(resultHashOf(values.result, domainOf("settlement")));
   });

@@ -22,6 +22,86 @@
   {
     "inputs": [
       {
+        "internalType": "address",
+        "name": "escrow",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "facilitator",
+        "type": "address"
+      },
+      {
+        "internalType": "address[]",
+        "name": "payers",
+        "type": "address[]"
+      }
+    ],
+    "name": "accountsOf",
+    "outputs": [
+      {
+        "components": [
+          {
+            "components": [
+              {
+                "internalType": "uint96",
+                "name": "balance",
+                "type": "uint96"
+              },
+              {
+                "internalType": "uint96",
+                "name": "spent",
+                "type": "uint96"
+              },
+              {
+                "internalType": "uint96",
+                "name": "withdrawing",
+                "type": "uint96"
+              },
+              {
+                "internalType": "uint40",
+                "name": "withdrawableAt",
+                "type": "uint40"
+              }
+            ],
+            "internalType": "struct IAccounts.Account",
+            "name": "account",
+            "type": "tuple"
+          },
+          {
+            "components": [
+              {
+                "internalType": "address",
+                "name": "current",
+                "type": "address"
+              },
+              {
+                "internalType": "address",
+                "name": "previous",
+                "type": "address"
+              },
+              {
+                "internalType": "uint40",
+                "name": "previousUntil",
+                "type": "uint40"
+              }
+            ],
+            "internalType": "struct IAccounts.Authorizers",
+            "name": "authorizers",
+            "type": "tuple"
+          }
+        ],
+        "internalType": "struct IPayerReader.PrefundedAccount[]",
+        "name": "found",
+        "type": "tuple[]"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
         "components": [
           {
             "internalType": "address",

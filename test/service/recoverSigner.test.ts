@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { concat, dataLength, N, recoverAddress, Signature, SigningKey, toBeHex } from "ethers";
 import fc from "fast-check";
-import { recoverSigner } from "#facilitator/checks/recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 
 const HALF = N / 2n;
 
