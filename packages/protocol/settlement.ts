@@ -34,10 +34,20 @@ export interface Split {
   treasury: bigint;
 }
 
+const BPS = 10_000n;
+
+/** The policy by which something was divided: shares are rounded down, so it is the next whole basis point up. */
+export function policyOf({ node, verifiers, treasury }: Split): FeePolicy {
+  const total = node + verifiers + treasury;
+  if (total === 0n) return { verifierBps: 0n, treasuryBps: 0n };
+  const bpsOf = (amount: bigint): bigint => (amount * BPS + total - 1n) / total;
+  return { verifierBps: bpsOf(verifiers), treasuryBps: BPS - bpsOf(verifiers) - bpsOf(node) };
+}
+
 /** Divides a charge as `Settlement` does: node and verifiers rounded down, the remainder goes to the treasury. */
 export function splitCharge(charge: bigint, { verifierBps, treasuryBps }: FeePolicy): Split {
-  const node = (charge * (10_000n - verifierBps - treasuryBps)) / 10_000n;
-  const verifiers = (charge * verifierBps) / 10_000n;
+  const node = (charge * (BPS - verifierBps - treasuryBps)) / BPS;
+  const verifiers = (charge * verifierBps) / BPS;
   return { node, verifiers, treasury: charge - node - verifiers };
 }
 
@@ -72,8 +82,21 @@ export const trailJson = z.strictObject({
     z.strictObject({ role: z.enum(["node", "verifiers", "treasury"]), to: z.string(), amount: z.string() }),
   ),
   refund: z.string(),
-  /** Only of a task that a prefunded account pays for: the batch that settled it. */
-  account: z.strictObject({ batchId: z.string().nullable() }).optional(),
+  /** Only of a task that a prefunded account pays for: its place in the batch that settled it. */
+  account: z
+    .strictObject({
+      batch: z
+        .strictObject({
+          batchId: z.string(),
+          /** How many receipts share the batch's transaction. */
+          receipts: z.int(),
+          leaf: z.string(),
+          /** Siblings from the leaf up to the batch's root. */
+          path: z.array(z.string()),
+        })
+        .nullable(),
+    })
+    .optional(),
   transactions: z.array(
     z.strictObject({
       purpose: z.enum(transactionPurposes),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { batchProofJson } from "#protocol/batchProof.ts";
 import { type ErrorCode, errorStatus } from "#protocol/errors.ts";
 import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { streamStepJson } from "#protocol/messages.ts";
@@ -37,6 +38,7 @@ const paymentShape = {
 
 /** Every shape of the public interface, by its name in the document; the routes read with the same schemas. */
 const schemas = {
+  BatchProof: batchProofJson,
   Error: z.object({ error: z.looseObject({ code: z.enum(errorCodes), message: z.string() }) }),
   Health: z.object({ status: z.literal("ok") }),
   InferAnswer: inferAnswerJson,
@@ -79,25 +81,32 @@ export function openApi(url: string) {
         },
       },
       "/v1/infer": { post: inferOperation() },
-      "/v1/tasks/{taskId}": {
-        get: {
-          ...operation("getTask", "The trail of a task", "Trail", ["unknown_task", "facilitator_unavailable"]),
-          parameters: [pathParameter("taskId", "0x and 64 hex digits")],
-        },
-      },
+      ...taskPaths(),
       "/network.json": { get: operation("getNetwork", "The network's contracts and parties", "Network", []) },
       "/health": { get: operation("getHealth", "Whether the gateway runs", "Health", []) },
       "/ready": { get: readyOperation() },
-      "/tasks/{taskId}": {
-        get: {
-          ...pageOperation("showTask", "The trail of a task, for people"),
-          parameters: [pathParameter("taskId", "0x and 64 hex digits")],
-        },
-      },
       "/": { get: pageOperation("showHome", "What this is, its models and recent tasks, for people") },
     },
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, jsonSchema(schema)])),
+    },
+  };
+}
+
+function taskPaths() {
+  const parameters = [pathParameter("taskId", "0x and 64 hex digits")];
+  const codes = ["unknown_task", "facilitator_unavailable"] as const;
+  const proof = operation("getProof", "How a call is in the batch that settled it", "BatchProof", [
+    ...codes,
+    "not_settled_yet",
+  ]);
+  return {
+    "/v1/tasks/{taskId}": {
+      get: { ...operation("getTask", "The trail of a task", "Trail", codes), parameters },
+    },
+    "/v1/tasks/{taskId}/proof": { get: { ...proof, parameters } },
+    "/tasks/{taskId}": {
+      get: { ...pageOperation("showTask", "The trail of a task, for people"), parameters },
     },
   };
 }
