@@ -47,6 +47,7 @@ export function checkBatchProof({ batchId, batch, receipt, path }: BatchProof, s
     return { ok: false, problem: "The path does not lead from the receipt's leaf to the batch's root." };
   }
   const id = batchIdOf(batch satisfies Batch, settlement);
-  if (id !== batchId) return { ok: false, problem: "The batch is not the one that the proof names, or of another chain." };
+  if (id !== batchId)
+    return { ok: false, problem: "The batch is not the one that the proof names, or of another chain." };
   return { ok: true, leaf, batchId: id };
 }

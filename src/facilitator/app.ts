@@ -4,6 +4,7 @@ import { bytes32 } from "#protocol/hex.ts";
 import { certificateJson, refusalJson } from "#protocol/messages.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { acceptCertificate } from "./acceptCertificate.ts";
+import { BatchProofs } from "./batches/batchProofs.ts";
 import { acceptPayment } from "./acceptPayment.ts";
 import { acceptRefusal } from "./acceptRefusal.ts";
 import { addMerchantRoutes } from "./merchant/addMerchantRoutes.ts";
@@ -43,6 +44,9 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
     if (!stored) throw unknownTask(taskId);
     return context.json(taskRecord(stored, terms.facilitator));
   });
+
+  const proofs = new BatchProofs(store);
+  app.get("/tasks/:taskId/proof", async (context) => context.json(await proofs.proofOf(taskIdIn(context))));
 
   app.post("/tasks/:taskId/certificate", async (context) => {
     const taskId = taskIdIn(context);

@@ -9,6 +9,7 @@ import { createLogger } from "#service/logger.ts";
 import { repeat, type Repeated } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { createFacilitatorApp } from "./app.ts";
+import { createBatchDuty } from "./batches/createBatchDuty.ts";
 import { authorizeSigners } from "./authorizeSigners.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
 import type { ActingDependencies } from "./dependencies.ts";
@@ -21,11 +22,12 @@ import { Outbox } from "./outbox.ts";
 import { addSignersMetrics, createOutboxCounters } from "./outboxMetrics.ts";
 import { TaskCloser } from "./taskCloser.ts";
 import { TaskOpener } from "./taskOpener.ts";
-import { facilitatorVariables } from "./variables.ts";
+import { type FacilitatorConfig, facilitatorVariables } from "./variables.ts";
 
 /** How often a new block is looked for. */
 const FOLLOW_EVERY_SECONDS = 0.25;
 const FINISH_EVERY_SECONDS = 2;
+const BATCH_EVERY_SECONDS = 1;
 const FORGET_EVERY_SECONDS = 600;
 const AUTHORIZE_EVERY_SECONDS = 10;
 
@@ -46,6 +48,7 @@ export async function startFacilitator(
 
   await dependencies.outbox.start();
   const duties = startDuties(dependencies, config.OPG_RETENTION_SECONDS);
+  const batches = startBatches(dependencies, config);
   const server = await startHttpServer(createFacilitatorApp(dependencies), {
     host: config.OPG_HOST,
     port: config.OPG_PORT,
@@ -57,9 +60,27 @@ export async function startFacilitator(
       operations.readiness.drain();
       await server.close(config.OPG_DRAIN_SECONDS);
       dependencies.outbox.stop();
-      await Promise.all(duties.map((duty) => duty.stop()));
+      await Promise.all([batches.stop(), ...duties.map((duty) => duty.stop())]);
       await store.close();
       provider.destroy();
+    },
+  };
+}
+
+/** An operator demands a batch by the signal SIGUSR2. */
+function startBatches(dependencies: ActingDependencies, config: FacilitatorConfig): Pick<Repeated, "stop"> {
+  const terms = { receipts: config.OPG_BATCH_RECEIPTS, ageSeconds: config.OPG_BATCH_AGE_SECONDS };
+  const duty = createBatchDuty(terms, dependencies);
+  const settling = repeat("settle batches", BATCH_EVERY_SECONDS, () => duty.advance(), dependencies.logger);
+  const demand = (): void => {
+    duty.demand();
+    settling.now();
+  };
+  process.on("SIGUSR2", demand);
+  return {
+    stop: async () => {
+      process.off("SIGUSR2", demand);
+      await settling.stop();
     },
   };
 }

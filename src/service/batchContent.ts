@@ -1,5 +1,13 @@
 import { SimpleMerkleTree } from "@openzeppelin/merkle-tree";
-import { type Batch, batchLeaf, type BatchReceipt, creditsDigest, debitsDigest, type Share, sharesOf } from "#protocol/batch.ts";
+import {
+  type Batch,
+  batchLeaf,
+  type BatchReceipt,
+  creditsDigest,
+  debitsDigest,
+  type Share,
+  sharesOf,
+} from "#protocol/batch.ts";
 import { fastKeccak } from "./fastKeccak.ts";
 
 /** What follows from a batch's receipts alone. */

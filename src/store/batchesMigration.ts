@@ -84,7 +84,9 @@ async function createBatches(db: Kysely<BatchTables>): Promise<void> {
     .addColumn("reason", "text")
     .addColumn("createdAt", "timestamptz", (column) => column.notNull().defaultTo(sql`now()`))
     .execute();
-  await sql`create index batches_unfinished on batches (created_at) where state in ('building', 'certified')`.execute(db);
+  await sql`create index batches_unfinished on batches (created_at) where state in ('building', 'certified')`.execute(
+    db,
+  );
 }
 
 async function createReceipts(db: Kysely<BatchTables>): Promise<void> {

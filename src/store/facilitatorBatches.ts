@@ -98,6 +98,10 @@ type Db = Kysely<FacilitatorSchema>;
 type Trx = Transaction<FacilitatorSchema>;
 
 export function facilitatorBatches(db: Db): FacilitatorBatches {
+  return { ...durableWrites(db), ...readsOfBatches(db), ...readsOfTasks(db) };
+}
+
+function durableWrites(db: Db): Pick<FacilitatorBatches, (typeof batchWrites)[number]> {
   return {
     recordBatch: (batch, replaces) => db.transaction().execute((trx) => recordBatch(trx, batch, replaces)),
     recordSetAside: (setAside) => recordSetAside(db, setAside),
@@ -110,6 +114,14 @@ export function facilitatorBatches(db: Db): FacilitatorBatches {
       await unfinished.where("state", "in", ["building", "certified"]).execute();
     },
     recordBatchSettled: (batchId) => db.transaction().execute((trx) => recordSettled(trx, batchId)),
+  };
+}
+
+type ReadOfBatches =
+  "unfinishedBatches" | "findBatch" | "receiptsOf" | "shownReceipts" | "transactionOfBatch" | "settledBatchOf";
+
+function readsOfBatches(db: Db): Pick<FacilitatorBatches, ReadOfBatches> {
+  return {
     unfinishedBatches: async () => {
       const unfinished = db.selectFrom("batches").selectAll().where("state", "in", ["building", "certified"]);
       return (await unfinished.orderBy("createdAt").execute()).map(readBatch);
@@ -126,17 +138,23 @@ export function facilitatorBatches(db: Db): FacilitatorBatches {
         .orderBy("leaf")
         .execute(),
     shownReceipts: (batchId) => findShownReceipts(db, batchId),
+    transactionOfBatch: (batchId) => {
+      const ofBatch = db.selectFrom("transactions").selectAll().where("subject", "=", batchId);
+      return ofBatch.where("purpose", "=", "batch").where("status", "in", ["sent", "included"]).executeTakeFirst();
+    },
+    settledBatchOf: (taskId) => findSettledBatchOf(db, taskId),
+  };
+}
+
+/** What a batch is made of. */
+function readsOfTasks(db: Db): Omit<FacilitatorBatches, ReadOfBatches | (typeof batchWrites)[number]> {
+  return {
     certificatesOf: (taskIds) => findCertificates(db, taskIds),
     timesSetAside: async (taskIds) => {
       const setAside = db.selectFrom("setAside").select(["taskId", "times"]);
       const rows = await setAside.where(sql<boolean>`task_id = any(${[...taskIds]})`).execute();
       return new Map(rows.map(({ taskId, times }) => [taskId, times]));
     },
-    transactionOfBatch: (batchId) => {
-      const ofBatch = db.selectFrom("transactions").selectAll().where("subject", "=", batchId);
-      return ofBatch.where("purpose", "=", "batch").where("status", "in", ["sent", "included"]).executeTakeFirst();
-    },
-    settledBatchOf: (taskId) => findSettledBatchOf(db, taskId),
     unsettled: (now, most) => countUnsettled(db, now, most),
     unsettledReceipts: (now, most, withoutPayers) => findUnsettled(db, now, most, withoutPayers),
     vouchersOf: (payers) => findVouchers(db, payers),
@@ -165,10 +183,10 @@ async function recordSetAside(db: Db, setAside: readonly SetAside[]): Promise<vo
     .insertInto("setAside")
     .values(rows)
     .onConflict((conflict) =>
-      conflict.column("taskId").doUpdateSet(({ ref }) => ({
+      conflict.column("taskId").doUpdateSet((excluded) => ({
         ...again,
-        retryAt: ref("excluded.retryAt"),
-        reasons: ref("excluded.reasons"),
+        retryAt: excluded.ref("excluded.retryAt"),
+        reasons: excluded.ref("excluded.reasons"),
       })),
     )
     .execute();

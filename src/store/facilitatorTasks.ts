@@ -184,6 +184,17 @@ async function addVerdict(db: Db, result: Result, verdict: SignedVerdict): Promi
     .execute();
 }
 
+/** The batch that settles it stands for many tasks. */
+async function subjectsOf(db: Db, taskId: string): Promise<string[]> {
+  const batches = db
+    .selectFrom("batchReceipts")
+    .innerJoin("batches", "batches.batchId", "batchReceipts.batchId")
+    .select("batches.batchId")
+    .where("taskId", "=", taskId)
+    .where("state", "in", ["certified", "settled"]);
+  return [taskId, ...(await batches.execute()).map(({ batchId }) => batchId)];
+}
+
 async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
   const row = await db.selectFrom("tasks").selectAll().where("taskId", "=", taskId).executeTakeFirst();
   if (!row) return undefined;
@@ -196,7 +207,7 @@ async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
   const transactions = await db
     .selectFrom("transactions")
     .selectAll()
-    .where("subject", "=", taskId)
+    .where("subject", "in", row.prefunded ? await subjectsOf(db, taskId) : [taskId])
     .orderBy("nonce")
     .execute();
   return {

@@ -95,10 +95,7 @@ export function verifierBatches(db: Kysely<VerifierSchema>): VerifierBatches {
 }
 
 /** Read by their fields: to parse ten thousand whole tasks takes seconds. */
-async function findJudged(
-  db: Kysely<VerifierSchema>,
-  taskIds: readonly string[],
-): Promise<Map<string, JudgedTask>> {
+async function findJudged(db: Kysely<VerifierSchema>, taskIds: readonly string[]): Promise<Map<string, JudgedTask>> {
   const rows = await db
     .selectFrom("verdicts")
     .innerJoin("commitments", "commitments.taskId", "verdicts.taskId")

@@ -104,7 +104,14 @@ type WriteName = (typeof verifierWrites)[number];
  */
 export async function openVerifierStore(url: string, logger: Logger): Promise<VerifierStore> {
   const { db, observed, close } = await openDatabase<VerifierSchema>(url, verifierMigrations, logger);
-  return { ...reads(db), ...durableWrites(db), ...verifierBatches(db), prune: (before) => prune(db, before), observed, close };
+  return {
+    ...reads(db),
+    ...durableWrites(db),
+    ...verifierBatches(db),
+    prune: (before) => prune(db, before),
+    observed,
+    close,
+  };
 }
 
 function durableWrites(db: Kysely<VerifierSchema>): Pick<VerifierStore, WriteName> {
@@ -141,7 +148,9 @@ async function insertOnce<Table extends keyof VerifierSchema>(
   await insert.onConflict((conflict) => conflict.doNothing()).execute();
 }
 
-function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | keyof VerifierBatches | "prune" | "observed" | "close"> {
+function reads(
+  db: Kysely<VerifierSchema>,
+): Omit<VerifierStore, WriteName | keyof VerifierBatches | "prune" | "observed" | "close"> {
   return {
     commitment: async (taskId) => optional(await commitmentRow(db, taskId).executeTakeFirst(), readCommitment),
     verdict: async (taskId) => optional(await verdictRow(db, taskId).executeTakeFirst(), readVerdict),

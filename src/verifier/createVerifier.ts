@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Provider, Wallet } from "ethers";
 import type { Hono } from "hono";
 import type { Blobs } from "#blobs/blobs.ts";
-import { AccountReader } from "#chain/accountReader.ts";
+import { AccountReaderAdapter } from "#chain/accountReader.ts";
 import type { Executor } from "#execution/executor.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
@@ -53,12 +53,14 @@ const random32Bytes = (): Uint8Array => randomBytes(32);
 
 type BatchParts = Omit<BatchDutyDependencies, "taskEscrow" | "batches" | "readAccounts" | "deploymentBlock">;
 
-function batchDuties(parts: BatchParts & { network: Network; contracts: VerifierContracts }): Pick<VerifierDuties, "batches" | "history"> {
+function batchDuties(
+  parts: BatchParts & { network: Network; contracts: VerifierContracts },
+): Pick<VerifierDuties, "batches" | "history"> {
   const { network, contracts } = parts;
   const { provider, taskEscrow, batches } = contracts;
+  const reader = new AccountReaderAdapter(network.contracts.payerReader, taskEscrow.address, provider);
   const readAccounts: BatchDutyDependencies["readAccounts"] = async (facilitator, payers) => {
-    const place = { reader: network.contracts.payerReader, taskEscrow: network.contracts.taskEscrow, facilitator };
-    return new AccountReader(place, provider).read(payers, await provider.getBlockNumber());
+    return reader.read(facilitator, payers, await provider.getBlockNumber());
   };
   const { deploymentBlock } = network;
   return {
@@ -94,8 +96,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
       { ...shared, signer, nodeRegistry: contracts.nodeRegistry },
     ),
     witness: new WitnessDuty(shared),
-    counts,
-    ...batchDuties(shared),
+    ...{ counts, ...batchDuties(shared) },
     admissions: new AdmissionDuty({ nodeRegistry, roots }, { ...shared, challenges }),
     info: async () => {
       const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);

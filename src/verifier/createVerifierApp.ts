@@ -72,7 +72,9 @@ export function createVerifierApp(duties: VerifierDuties): Hono {
 }
 
 function addBatchRoutes(app: Hono, { batches, history }: VerifierDuties): void {
-  app.post("/batches", async (context) => context.json(await batches.certify(await readBody(context, batchRequestJson))));
+  app.post("/batches", async (context) =>
+    context.json(await batches.certify(await readBody(context, batchRequestJson))),
+  );
   app.post("/batches/:batchId", async (context) => {
     const batchId = readParameter(context, "batchId", bytes32);
     await history.record(batchId, await readBody(context, earlierBatchJson));

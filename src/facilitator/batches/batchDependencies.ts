@@ -1,6 +1,6 @@
-import type { AccountFacts } from "#chain/accountStates.ts";
+import type { AccountState } from "#chain/accountReader.ts";
 import type { BatchesAdapter } from "#chain/batches.ts";
-import type { Dependencies } from "../dependencies.ts";
+import type { Dependencies } from "#facilitator/dependencies.ts";
 
 /** What building, certifying and settling batches takes. */
 export interface BatchDependencies extends Pick<
@@ -9,5 +9,5 @@ export interface BatchDependencies extends Pick<
 > {
   batches: Pick<BatchesAdapter, "headOf" | "settledBatch" | "populateSettleBatch">;
   /** Accounts at this facilitator, at the newest block. */
-  readAccounts: (payers: readonly string[]) => Promise<AccountFacts[]>;
+  readAccounts: (payers: readonly string[]) => Promise<AccountState[]>;
 }

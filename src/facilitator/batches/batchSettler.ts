@@ -3,7 +3,7 @@ import { CallReverted } from "#chain/submitCall.ts";
 import { sharesOf } from "#protocol/batch.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { StoredBatch } from "#store/facilitatorBatches.ts";
-import type { SentTransaction } from "../outbox.ts";
+import type { SentTransaction } from "#facilitator/outbox.ts";
 import type { BatchDependencies } from "./batchDependencies.ts";
 
 /** Brings certified batches onto the chain, and records what became of them. */

@@ -1,4 +1,4 @@
-import type { AccountFacts } from "#chain/accountStates.ts";
+import type { AccountState } from "#chain/accountReader.ts";
 import { MAX_BATCH_RECEIPTS } from "#protocol/batchMessages.ts";
 import type { AccountVoucher, UnsettledReceipt } from "#store/facilitatorBatches.ts";
 
@@ -10,7 +10,7 @@ const INCLUSION_SECONDS = 120;
 
 /** A payer's account: what the chain says, and the voucher held for it. */
 export interface ChargedAccount {
-  facts: AccountFacts;
+  facts: AccountState;
   voucher: AccountVoucher;
 }
 
@@ -68,8 +68,8 @@ export function chooseReceipts(
 function whyNot(account: ChargedAccount | undefined, sum: bigint, now: number): LeftOutReason | undefined {
   if (!account) return "voucher_too_low";
   const { facts, voucher } = account;
-  const isPrevious = voucher.voucherSigner === facts.previousAuthorizer && facts.previousUntil >= now + INCLUSION_SECONDS;
-  if (voucher.voucherSigner !== facts.authorizer && !isPrevious) return "voucher_replaced";
+  const isPrevious = voucher.voucherSigner === facts.previous && facts.previousUntil >= now + INCLUSION_SECONDS;
+  if (voucher.voucherSigner !== facts.current && !isPrevious) return "voucher_replaced";
   if (facts.spent + sum > voucher.cap) return "voucher_too_low";
   return sum > facts.balance ? "balance_too_low" : undefined;
 }

@@ -50,5 +50,7 @@ async function teach({ network, wallet, store }: Dependencies, { url }: Asked, b
 }
 
 function unknown(batchId: string): OpgError {
-  return new OpgError("internal", "A verifier asks for a batch that is not in this facilitator's database.", { batchId });
+  return new OpgError("internal", "A verifier asks for a batch that is not in this facilitator's database.", {
+    batchId,
+  });
 }

@@ -1,5 +1,5 @@
 import type { Wallet } from "ethers";
-import type { AccountFacts } from "#chain/accountStates.ts";
+import type { AccountState } from "#chain/accountReader.ts";
 import type { BatchesAdapter } from "#chain/batches.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
@@ -11,7 +11,7 @@ import type { Domain } from "#protocol/typedData.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { VerifierStore } from "#store/verifierStore.ts";
-import type { EpochSets } from "../epochSets.ts";
+import type { EpochSets } from "#verifier/epochSets.ts";
 import { checkCertificate, type Quorum } from "./checkCertificate.ts";
 import { checkReceipts, type CheckedReceipts, knownTask } from "./checkReceipts.ts";
 import { requireContent, requireDistinct, requireFacilitator, requireHistory } from "./requirements.ts";
@@ -22,7 +22,7 @@ export interface BatchDutyDependencies {
   domains: { taskEscrow: Domain; settlement: Domain };
   taskEscrow: Pick<TaskEscrowAdapter, "isFacilitator">;
   batches: Pick<BatchesAdapter, "headOf" | "settledBatch">;
-  readAccounts: (facilitator: string, payers: readonly string[]) => Promise<AccountFacts[]>;
+  readAccounts: (facilitator: string, payers: readonly string[]) => Promise<AccountState[]>;
   verifierSet: VerifierSetAdapter;
   epochSets: EpochSets;
   /** No batch was settled before it. */
@@ -77,7 +77,9 @@ export class BatchDuty {
   async #quorumsFor(epoch: bigint): Promise<Quorum[]> {
     const { wallet, verifierSet, epochSets, clock } = this.#dependencies;
     const current = await verifierSet.currentEpoch();
-    const quorums = [await epochSets.get(current), await epochSets.get(current - 1n)].filter((set) => set !== undefined);
+    const quorums = [await epochSets.get(current), await epochSets.get(current - 1n)].filter(
+      (set) => set !== undefined,
+    );
     const set = quorums.find((quorum) => quorum.epoch === epoch);
     const isOver = async (): Promise<boolean> => {
       if (epoch === current) return false;
@@ -141,6 +143,6 @@ export class BatchDuty {
 }
 
 /** A replaced authorizer's signatures count for a while. */
-function signersOf({ authorizer, previousAuthorizer, previousUntil }: AccountFacts, now: number): string[] {
-  return previousUntil >= now ? [authorizer, previousAuthorizer] : [authorizer];
+function signersOf({ current, previous, previousUntil }: AccountState, now: number): string[] {
+  return previousUntil >= now ? [current, previous] : [current];
 }

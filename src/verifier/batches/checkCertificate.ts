@@ -34,7 +34,8 @@ export function checkCertificate(
   if (!certificate) return undefined;
   const { task, release, result, nodeSignature } = certificate;
   const isAboutTask = taskIdOf(task, taskEscrow) === taskId && release.taskId === taskId && result.taskId === taskId;
-  if (!isAboutTask || resultHashOf(result, settlement) !== resultHash || result.amount > task.maxAmount) return undefined;
+  if (!isAboutTask || resultHashOf(result, settlement) !== resultHash || result.amount > task.maxAmount)
+    return undefined;
   if (recoverSigner(resultHash, nodeSignature) !== task.node) return undefined;
   const { facilitator, paymentDigest, signature } = release;
   if (recoverSigner(digestOf(releaseTypedData(release, taskEscrow)), signature) !== facilitator) return undefined;

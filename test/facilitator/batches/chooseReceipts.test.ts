@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { id, Wallet, ZeroAddress } from "ethers";
-import type { AccountFacts } from "#chain/accountStates.ts";
+import type { AccountState } from "#chain/accountReader.ts";
 import { type ChargedAccount, chooseReceipts } from "#facilitator/batches/chooseReceipts.ts";
 import type { UnsettledReceipt } from "#store/facilitatorBatches.ts";
 
@@ -15,8 +15,8 @@ const receipt = (payer: string, amount: bigint, payout = addressOf("payout")): U
   return { payer, result, certifiedAt: now - 100, timesRefused: 0 };
 };
 
-const account = (payer: string, facts: Partial<AccountFacts> = {}, cap = 1_000n): [string, ChargedAccount] => {
-  const authorizers = { authorizer: payer, previousAuthorizer: ZeroAddress, previousUntil: 0 };
+const account = (payer: string, facts: Partial<AccountState> = {}, cap = 1_000n): [string, ChargedAccount] => {
+  const authorizers = { current: payer, previous: ZeroAddress, previousUntil: 0 };
   const voucher = { payer, cap, voucherSignature: "0x", voucherSigner: payer };
   const books = { balance: 1_000n, spent: 0n, withdrawing: 0n, withdrawableAt: 0 };
   return [payer, { facts: { ...books, ...authorizers, ...facts }, voucher }];
@@ -31,7 +31,11 @@ describe("chooseReceipts", () => {
 
   it("leaves out what is above the balance, and says whose it is", () => {
     const receipts = [receipt(alice, 60n), receipt(bob, 20n), receipt(alice, 60n)];
-    const { chosen, leftOut } = chooseReceipts(receipts, new Map([account(alice, { balance: 100n }), account(bob)]), now);
+    const { chosen, leftOut } = chooseReceipts(
+      receipts,
+      new Map([account(alice, { balance: 100n }), account(bob)]),
+      now,
+    );
     expect(chosen).to.deep.equal(receipts.slice(0, 2));
     expect(leftOut).to.deep.equal([{ payer: alice, reason: "balance_too_low", receipts: 1, amount: 60n }]);
   });
@@ -58,8 +62,7 @@ describe("chooseReceipts", () => {
   });
 
   it("goes by a replaced authorizer's voucher as long as the contract does, and a little less", () => {
-    const replaced = (previousUntil: number) =>
-      account(alice, { authorizer: bob, previousAuthorizer: alice, previousUntil });
+    const replaced = (previousUntil: number) => account(alice, { current: bob, previous: alice, previousUntil });
     const receipts = [receipt(alice, 1n)];
     expect(chooseReceipts(receipts, new Map([replaced(now + 600)]), now).chosen).to.have.length(1);
     const { leftOut } = chooseReceipts(receipts, new Map([replaced(now + 60)]), now);
