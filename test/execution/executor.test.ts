@@ -109,7 +109,7 @@ describe("executor", () => {
   });
 
   it("ends a run that takes too long, while the process goes on, and runs the next one", async () => {
-    const executor = await start({ timeoutSeconds: 5 });
+    const executor = await start({ timeoutSeconds: 3 });
     let ticks = 0;
     const clock = setInterval(() => (ticks += 1), 100);
     const failure = await rejection(executor.run(endless(), { x: float(1) })).finally(() => clearInterval(clock));
