@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import { OpgError } from "#protocol/errors.ts";
 import { bytes32 } from "#protocol/hex.ts";
 import { certificateJson, refusalJson } from "#protocol/messages.ts";
+import { PREFUNDED_SCHEME } from "#protocol/prefunded.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { acceptCertificate } from "./acceptCertificate.ts";
 import { BatchProofs } from "./batches/batchProofs.ts";
@@ -15,6 +16,9 @@ import type { ActingDependencies } from "./dependencies.ts";
 import { addBacklogMetrics } from "./backlogMetrics.ts";
 import { addExposureMetrics } from "./exposureMetrics.ts";
 import { joinCalls } from "./joinCalls.ts";
+import { acceptPrefunded } from "./prefunded/acceptPrefunded.ts";
+import { addAccountMetrics } from "./prefunded/accountMetrics.ts";
+import { readPrefundedPayment } from "./prefunded/prefundedPayment.ts";
 import { envelopeOf, paymentBodyJson, readPayment } from "./readPayment.ts";
 import { addSettlementStatusRoutes } from "./settlementStatusRoutes.ts";
 import { taskRecord } from "./taskRecord.ts";
@@ -28,6 +32,7 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
   const app = createApp(logger, MAX_BODY_BYTES, operations);
   addExposureMetrics(operations.registry, store, terms.exposureCap);
   addBacklogMetrics(operations.registry, store);
+  addAccountMetrics(operations.registry, dependencies);
   const accept = joinCalls(sameness, (payment: TaskPayment) => acceptPayment(dependencies, payment));
 
   app.get("/info", (context) => context.json({ facilitator: terms.facilitator }));
@@ -35,6 +40,10 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
   app.post("/tasks", async (context) => {
     const body = await readBody(context, paymentBodyJson);
     requirePassed(checkEnvelope(envelopeOf(body), terms));
+    if (body.paymentRequirements.scheme === PREFUNDED_SCHEME) {
+      const payment = readPrefundedPayment(body, dependencies.callDigests);
+      return context.json(await acceptPrefunded(dependencies, payment));
+    }
     return context.json(await accept(readPayment(body, terms.chainId)));
   });
 

@@ -2,7 +2,7 @@ import { oncePerBlock } from "#chain/oncePerBlock.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { OpgError } from "#protocol/errors.ts";
-import { caip2, type Network } from "#protocol/network.ts";
+import { caip2, domainIn, type Network } from "#protocol/network.ts";
 import { readConfig } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
@@ -22,6 +22,10 @@ import { Outbox } from "./outbox.ts";
 import { addSignersMetrics, createOutboxCounters } from "./outboxMetrics.ts";
 import { TaskCloser } from "./taskCloser.ts";
 import { TaskOpener } from "./taskOpener.ts";
+import { callDigests } from "./prefunded/callDigests.ts";
+import { endOverdue } from "./prefunded/endOverdue.ts";
+import { releaseSigner } from "./prefunded/releaseSigner.ts";
+import { rememberedSet } from "./prefunded/rememberedSet.ts";
 import { type FacilitatorConfig, facilitatorVariables } from "./variables.ts";
 
 /** How often a new block is looked for. */
@@ -86,15 +90,16 @@ function startBatches(dependencies: ActingDependencies, config: FacilitatorConfi
 }
 
 function startDuties(dependencies: ActingDependencies, retentionSeconds: number): Repeated[] {
-  const { logger, payers, head } = dependencies;
+  const { logger, payers, accounts, head } = dependencies;
   const followPayers = async (): Promise<void> => {
-    await payers.advance();
+    await Promise.all([payers.advance(), accounts.advance()]);
   };
   const forget = () => forgetEnded(dependencies, retentionSeconds);
   return [
     repeat("follow blocks", FOLLOW_EVERY_SECONDS, () => head.advance(), logger),
     repeat("follow payers", FOLLOW_EVERY_SECONDS, followPayers, logger),
     repeat("finish tasks", FINISH_EVERY_SECONDS, () => finishTasks(dependencies), logger),
+    repeat("end overdue calls", FINISH_EVERY_SECONDS, () => endOverdue(dependencies), logger),
     repeat("finish payments", FINISH_EVERY_SECONDS, () => finishPayments(dependencies), logger),
     repeat("authorize signers", AUTHORIZE_EVERY_SECONDS, () => authorizeSigners(dependencies), logger),
     repeat("forget what ended", FORGET_EVERY_SECONDS, forget, logger),
@@ -102,7 +107,7 @@ function startDuties(dependencies: ActingDependencies, retentionSeconds: number)
 }
 
 function connect(foundations: Foundations, exposureCap: bigint): ActingDependencies {
-  const { network, provider, escrow, wallet, operations } = foundations;
+  const { network, provider, head, escrow, wallet, operations } = foundations;
   const terms: PaymentTerms = {
     chainId: BigInt(network.chainId),
     network: caip2(network),
@@ -112,17 +117,23 @@ function connect(foundations: Foundations, exposureCap: bigint): ActingDependenc
     entry: entryIn(network, wallet.address),
     maxTaskSeconds: network.parameters.maxTaskSeconds,
     settleWindowSeconds: network.parameters.settleWindowSeconds,
+    withdrawDelaySeconds: network.parameters.withdrawDelaySeconds,
     exposureCap,
   };
   const counters = createOutboxCounters(operations.registry);
   const outbox = new Outbox({ ...foundations, chainId: terms.chainId, counters });
   addSignersMetrics(operations.registry, outbox.signers);
+  const verifierSet = new VerifierSetAdapter(network.contracts.verifierSet, provider);
+  const digests = callDigests(domainIn(network, "taskEscrow"));
   const dependencies = {
     ...foundations,
     terms,
+    callDigests: digests,
+    signRelease: releaseSigner(wallet, digests),
+    rememberedSet: rememberedSet(head, verifierSet),
     entriesPaused: oncePerBlock((blockNumber) => escrow.entriesPaused(blockNumber)),
     settlement: new SettlementAdapter(network.contracts.settlement, provider),
-    verifierSet: new VerifierSetAdapter(network.contracts.verifierSet, provider),
+    verifierSet,
     outbox,
   };
   return {

@@ -248,9 +248,12 @@ describe("prefunded tasks in the facilitator's store", function () {
 
   it("asks the database as often for a hundred calls as for one", async () => {
     let queries = 0;
+    const count = (): void => {
+      queries++;
+    };
     const pool = new pg.Pool({ connectionString: url, max: 1 });
     const dialect = new PostgresDialect({ pool });
-    const db = new Kysely<FacilitatorSchema>({ dialect, plugins: [new CamelCasePlugin()], log: () => queries++ });
+    const db = new Kysely<FacilitatorSchema>({ dialect, plugins: [new CamelCasePlugin()], log: count });
     const queriesFor = async (count: number): Promise<number> => {
       const before = queries;
       const calls = Array.from({ length: count }, () => newCall(newPayer()));
