@@ -26,6 +26,7 @@ getContractFactory(name: 'IX402Permit2Proxy', signerOrOptions?: ethers.Signer | 
 getContractFactory(name: 'IX402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.IX402UptoPermit2Proxy__factory>
 getContractFactory(name: 'ContractWallet', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ContractWallet__factory>
 getContractFactory(name: 'FeeToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.FeeToken__factory>
+getContractFactory(name: 'LyingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.LyingToken__factory>
 getContractFactory(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.MoneyTypesHarness__factory>
 getContractFactory(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.ReentrantToken__factory>
 getContractFactory(name: 'RefusingToken', signerOrOptions?: ethers.Signer | FactoryOptions): Promise<Contracts.RefusingToken__factory>
@@ -57,6 +58,7 @@ getContractAt(name: 'IX402Permit2Proxy', address: string | ethers.Addressable, s
 getContractAt(name: 'IX402UptoPermit2Proxy', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.IX402UptoPermit2Proxy>
 getContractAt(name: 'ContractWallet', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ContractWallet>
 getContractAt(name: 'FeeToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.FeeToken>
+getContractAt(name: 'LyingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.LyingToken>
 getContractAt(name: 'MoneyTypesHarness', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.MoneyTypesHarness>
 getContractAt(name: 'ReentrantToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.ReentrantToken>
 getContractAt(name: 'RefusingToken', address: string | ethers.Addressable, signer?: ethers.Signer): Promise<Contracts.RefusingToken>
@@ -88,6 +90,7 @@ deployContract(name: 'IX402Permit2Proxy', signerOrOptions?: ethers.Signer | Depl
 deployContract(name: 'IX402UptoPermit2Proxy', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402UptoPermit2Proxy>
 deployContract(name: 'ContractWallet', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ContractWallet>
 deployContract(name: 'FeeToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FeeToken>
+deployContract(name: 'LyingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.LyingToken>
 deployContract(name: 'MoneyTypesHarness', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>
@@ -119,6 +122,7 @@ deployContract(name: 'IX402Permit2Proxy', args: any[], signerOrOptions?: ethers.
 deployContract(name: 'IX402UptoPermit2Proxy', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.IX402UptoPermit2Proxy>
 deployContract(name: 'ContractWallet', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ContractWallet>
 deployContract(name: 'FeeToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.FeeToken>
+deployContract(name: 'LyingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.LyingToken>
 deployContract(name: 'MoneyTypesHarness', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.MoneyTypesHarness>
 deployContract(name: 'ReentrantToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.ReentrantToken>
 deployContract(name: 'RefusingToken', args: any[], signerOrOptions?: ethers.Signer | DeployContractOptions): Promise<Contracts.RefusingToken>

@@ -44,6 +44,8 @@ export type { ContractWallet } from './mocks/ContractWallet.ts';
 export { ContractWallet__factory } from './factories/mocks/ContractWallet__factory.ts';
 export type { FeeToken } from './mocks/FeeToken.ts';
 export { FeeToken__factory } from './factories/mocks/FeeToken__factory.ts';
+export type { LyingToken } from './mocks/LyingToken.ts';
+export { LyingToken__factory } from './factories/mocks/LyingToken__factory.ts';
 export type { MoneyTypesHarness } from './mocks/MoneyTypesHarness.ts';
 export { MoneyTypesHarness__factory } from './factories/mocks/MoneyTypesHarness__factory.ts';
 export type { ReentrantToken } from './mocks/ReentrantToken.ts';

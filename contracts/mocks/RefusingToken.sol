@@ -18,4 +18,9 @@ contract RefusingToken is ERC20("Refusing", "NO") {
     function transfer(address to, uint256 value) public override returns (bool) {
         return !isRefused[to] && super.transfer(to, value);
     }
+
+    /// @notice The same.
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        return !isRefused[to] && super.transferFrom(from, to, value);
+    }
 }

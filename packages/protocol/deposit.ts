@@ -1,4 +1,5 @@
 import { AbiCoder, keccak256 } from "ethers";
+import { permitTypes } from "./gasSponsoring.ts";
 import { type PaymentTypedData, permit2Domain } from "./payment.ts";
 import { signedTypes, type TypedDataDomain } from "./typedData.ts";
 
@@ -60,6 +61,26 @@ const authorizationTypes = {
     { name: "nonce", type: "bytes32" },
   ],
 };
+
+/**
+ * What a funder signs so that `TaskEscrow.depositWithPermit` may take the amount from it (EIP-2612). The account is not in it:
+ * the funder sends the deposit itself.
+ *
+ * @param permit - nonce of the owner's at the token; deadline in seconds since 1970
+ * @param tokenDomain - the token's own
+ */
+export function permittedDepositTypedData(
+  { taskEscrow, amount }: Pick<SignedDeposit, "taskEscrow" | "amount">,
+  permit: { owner: string; nonce: bigint; deadline: bigint },
+  tokenDomain: TypedDataDomain,
+): PaymentTypedData {
+  const { owner, nonce, deadline } = permit;
+  return {
+    domain: tokenDomain,
+    types: permitTypes,
+    value: { owner, spender: taskEscrow, value: amount, nonce, deadline },
+  };
+}
 
 /** What a funder who has approved Permit2 signs; `TaskEscrow.depositWithPermit2` takes it from anyone. */
 export function depositTypedData(

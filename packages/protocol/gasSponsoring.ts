@@ -91,7 +91,8 @@ export interface TokenDomain {
   chainId: bigint;
 }
 
-const permitTypes: Record<string, TypedDataField[]> = {
+/** The type that EIP-2612 signs. */
+export const permitTypes: Record<string, TypedDataField[]> = {
   Permit: [
     { name: "owner", type: "address" },
     { name: "spender", type: "address" },

@@ -3,6 +3,7 @@
 /* eslint-disable */
 export type { ContractWallet } from './ContractWallet.ts';
 export type { FeeToken } from './FeeToken.ts';
+export type { LyingToken } from './LyingToken.ts';
 export type { MoneyTypesHarness } from './MoneyTypesHarness.ts';
 export type { ReentrantToken } from './ReentrantToken.ts';
 export type { RefusingToken } from './RefusingToken.ts';

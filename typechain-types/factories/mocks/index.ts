@@ -3,6 +3,7 @@
 /* eslint-disable */
 export { ContractWallet__factory } from './ContractWallet__factory.ts';
 export { FeeToken__factory } from './FeeToken__factory.ts';
+export { LyingToken__factory } from './LyingToken__factory.ts';
 export { MoneyTypesHarness__factory } from './MoneyTypesHarness__factory.ts';
 export { ReentrantToken__factory } from './ReentrantToken__factory.ts';
 export { RefusingToken__factory } from './RefusingToken__factory.ts';
