@@ -72,8 +72,8 @@ export interface FacilitatorBatches {
   /** As verifiers are shown them, in the order of their leaves. */
   shownReceipts(batchId: string): Promise<ShownReceipt[]>;
   certificatesOf(taskIds: readonly string[]): Promise<Map<string, BatchCertificate>>;
-  /** How often each of these was set aside; nothing for those that never were. */
-  timesSetAside(taskIds: readonly string[]): Promise<Map<string, number>>;
+  /** How often each of these was set aside, and until when; nothing for those that never were. */
+  setAsideOf(taskIds: readonly string[]): Promise<Map<string, { times: number; retryAt: number }>>;
   /** The transaction that is to settle it or did. */
   transactionOfBatch(batchId: string): Promise<StoredTransaction | undefined>;
   /** The settled batch that a task is in. */
@@ -150,10 +150,10 @@ function readsOfBatches(db: Db): Pick<FacilitatorBatches, ReadOfBatches> {
 function readsOfTasks(db: Db): Omit<FacilitatorBatches, ReadOfBatches | (typeof batchWrites)[number]> {
   return {
     certificatesOf: (taskIds) => findCertificates(db, taskIds),
-    timesSetAside: async (taskIds) => {
-      const setAside = db.selectFrom("setAside").select(["taskId", "times"]);
+    setAsideOf: async (taskIds) => {
+      const setAside = db.selectFrom("setAside").select(["taskId", "times", "retryAt"]);
       const rows = await setAside.where(sql<boolean>`task_id = any(${[...taskIds]})`).execute();
-      return new Map(rows.map(({ taskId, times }) => [taskId, times]));
+      return new Map(rows.map(({ taskId, times, retryAt }) => [taskId, { times, retryAt: Number(retryAt) }]));
     },
     unsettled: (now, most) => countUnsettled(db, now, most),
     unsettledReceipts: (now, most, withoutPayers) => findUnsettled(db, now, most, withoutPayers),

@@ -109,16 +109,19 @@ export class BatchCertifier {
       "refused" in answer ? [{ verifier, refused: answer.refused }] : [],
     );
     const taskIds = refusals.flatMap(({ refused }) => refused.map(({ taskId }) => taskId));
-    const waited = await this.#dependencies.store.timesSetAside(taskIds);
-    return receiptsToSetAside(refusals, members.length - threshold, new Set(waited.keys()));
+    const { store, clock } = this.#dependencies;
+    const setAside = [...(await store.setAsideOf(taskIds))];
+    // A crash between setting aside and building anew is no wait.
+    const waited = setAside.filter(([, { retryAt }]) => retryAt <= clock()).map(([taskId]) => taskId);
+    return receiptsToSetAside(refusals, members.length - threshold, new Set(waited));
   }
 
   /** @returns the batch of what is left, or nothing where that is nothing */
   async #setAside({ batchId, batch }: StoredBatch, objections: Objections): Promise<StoredBatch | undefined> {
     const { network, store, clock, logger } = this.#dependencies;
-    const times = await store.timesSetAside([...objections.keys()]);
+    const before = await store.setAsideOf([...objections.keys()]);
     const setAside = [...objections].map(([taskId, reasons]) => {
-      const waitSeconds = Math.min(FIRST_RETRY_SECONDS * 2 ** (times.get(taskId) ?? 0), MAX_RETRY_SECONDS);
+      const waitSeconds = Math.min(FIRST_RETRY_SECONDS * 2 ** (before.get(taskId)?.times ?? 0), MAX_RETRY_SECONDS);
       return { taskId, reasons, retryAt: clock() + waitSeconds };
     });
     for (const { taskId, reasons } of setAside) logger.warn({ taskId, reasons }, "a receipt is set aside");

@@ -13,7 +13,7 @@ import { type ChargedAccount, chooseReceipts, type ChosenReceipts, type LeftOut 
 import { makeBatch } from "./makeBatch.ts";
 
 /** Without this pause a batch that cannot be settled would be built over and over. */
-const PAUSE_SECONDS = 10;
+const PAUSE_SECONDS = 5;
 /** In the hope that enough accounts cover what they owe, so many times the receipts of a batch are looked at. */
 const MAX_LOOKS = 10;
 
@@ -65,12 +65,14 @@ export class BatchDuty {
   }
 
   async #takeFurther(stored: StoredBatch): Promise<void> {
-    const { clock } = this.#dependencies;
+    const { store, clock } = this.#dependencies;
     if (stored.state === "building" && clock() < this.#pausedUntil) return;
     const certified = stored.state === "certified" ? stored : await this.#certifier.certify(stored);
     if (certified) await this.#settler.settle(certified);
-    const now = await this.#dependencies.store.findBatch(stored.batchId);
-    if (!certified || now?.state === "dropped") this.#pausedUntil = clock() + PAUSE_SECONDS;
+    const isDropped = (await store.findBatch(stored.batchId))?.state === "dropped";
+    if (!certified || isDropped) this.#pausedUntil = clock() + PAUSE_SECONDS;
+    // What was due once is due still.
+    this.#isDemanded ||= isDropped;
   }
 
   async #isDue(): Promise<boolean> {
