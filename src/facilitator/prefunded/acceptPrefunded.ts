@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { ObservedAccount } from "#chain/accountStates.ts";
 import { refused, type Refusal } from "#facilitator/checks/check.ts";
-import { recoverSigner } from "#facilitator/checks/recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 import type { ActingDependencies } from "#facilitator/dependencies.ts";
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import type { releasedTaskJson } from "#protocol/messages.ts";

@@ -1,7 +1,7 @@
 import { type CheckResult, firstRefusal, passed, refused } from "#facilitator/checks/check.ts";
 import { COMPUTE_MARGIN_SECONDS } from "#facilitator/checks/checkTerms.ts";
 import type { PaymentTerms } from "#facilitator/checks/payment.ts";
-import { recoverSigner } from "#facilitator/checks/recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 import type { PrefundedPayment } from "./prefundedPayment.ts";
 
 /** A batch carries caps in 96 bits. */
