@@ -17,6 +17,7 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  * | facilitator | `POST /tasks/{taskId}/refusals` | {@link refusalJson} | {@link taskRecordJson} |
  * | facilitator | `GET /tasks/{taskId}` | | {@link taskRecordJson} |
  * | facilitator | `GET /tasks/{taskId}/proof` | | `batchProofJson` |
+ * | facilitator | `GET /batches/{batchId}/receipts/{party}` signed by the party | | `partyReceiptsJson` |
  * | facilitator | `GET /settlements/{id}` | | `settlementStatusJson`, or events `status` of it |
  * | node | `POST /tasks` | {@link releasedRequestJson} | {@link answeredTaskJson} |
  * | node | `POST /tasks` accepting `text/event-stream` | {@link releasedRequestJson} | events `step` ({@link streamStepJson}), `answer` ({@link answeredTaskJson}), `error` |

@@ -6,6 +6,7 @@ import { PREFUNDED_SCHEME } from "#protocol/prefunded.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { acceptCertificate } from "./acceptCertificate.ts";
 import { BatchProofs } from "./batches/batchProofs.ts";
+import { addPartyReceiptsRoute } from "./batches/partyReceiptsRoute.ts";
 import { acceptPayment } from "./acceptPayment.ts";
 import { acceptRefusal } from "./acceptRefusal.ts";
 import { addMerchantRoutes } from "./merchant/addMerchantRoutes.ts";
@@ -56,6 +57,8 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
 
   const proofs = new BatchProofs(store);
   app.get("/tasks/:taskId/proof", async (context) => context.json(await proofs.proofOf(taskIdIn(context))));
+
+  addPartyReceiptsRoute(app, dependencies);
 
   app.post("/tasks/:taskId/certificate", async (context) => {
     const taskId = taskIdIn(context);

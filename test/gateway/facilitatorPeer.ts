@@ -1,11 +1,12 @@
 import { z } from "zod";
+import type { BatchProofJson } from "#protocol/batchProof.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { CertificateMessage, TaskRecordJson } from "#protocol/messages.ts";
 import { paymentDigestOf, taskPayloadJson } from "#protocol/payment.ts";
 import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
 import { type PrefundedPayload, prefundedPayloadJson } from "#protocol/prefunded.ts";
 import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
-import { type Result, resultToJson } from "#protocol/result.ts";
+import { type Result, resultJson, resultToJson } from "#protocol/result.ts";
 import { releaseTypedData, type Task, taskIdOf, taskJson, taskToJson } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
@@ -13,6 +14,7 @@ import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
 import { type NetworkFixture, sign } from "#test/contracts/fixture.ts";
 import { AccountPeer } from "./accountPeer.ts";
+import { settleBatch } from "./settleBatch.ts";
 
 const bodyJson = z.looseObject({
   paymentPayload: z.looseObject({
@@ -48,6 +50,7 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
   const { wallets, chainId, domainOf } = fixture;
   const released = new Map<string, Promise<ReleasedPayment>>();
   const payments = new Map<string, ReleasedPayment>();
+  const proofs = new Map<string, BatchProofJson>();
   const peer = {
     url: "",
     accounts: new AccountPeer(domainOf("taskEscrow")),
@@ -106,6 +109,11 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
     if (!payment) throw new OpgError("unknown_task", "There is no such task here.");
     return context.json(payment.record);
   });
+  app.get("/tasks/:taskId/proof", (context) => {
+    const proof = proofs.get(context.req.param("taskId"));
+    if (!proof) throw new OpgError("not_settled_yet", "No settled batch has this call yet; ask again later.");
+    return context.json(proof);
+  });
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   return Object.assign(peer, {
     url: server.url,
@@ -117,6 +125,21 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
       payment.record = { ...payment.record, state: "certified", result: resultToJson(result), verdicts };
       return hash;
     },
+    /** Settles every certified task of accounts in one batch, which these must be able to pay. */
+    async settleBatch(): Promise<void> {
+      const certified = [...payments.values()].filter(({ record }) => record.state === "certified");
+      const owed = certified.flatMap(({ record, prefunded }) =>
+        prefunded && record.result ? [{ task: prefunded.task, result: resultJson.parse(record.result) }] : [],
+      );
+      for (const proof of await settleBatch(fixture, owed, peer.accounts)) {
+        const { taskId } = proof.receipt;
+        const payment = payments.get(taskId)!;
+        payment.record = { ...payment.record, state: "settled" };
+        proofs.set(taskId, proof);
+      }
+    },
+    /** Proofs as they are handed out; tests damage them. */
+    proofs,
     /** Ends a task of an account without a charge. */
     refund(taskId: string): void {
       const payment = payments.get(taskId)!;
