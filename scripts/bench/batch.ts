@@ -89,7 +89,12 @@ async function settle(
     seconds("until three have signed it", stages.built, stages.certified),
     seconds("until a block has it and every call is settled", stages.certified, stages.settled),
     { figure: "cores used by everybody", unit: "cores", ours: (1000 * busy) / (stages.settled - charged), ...plain },
-    { figure: "gas per receipt", unit: "gas", ours: Number(gasUsed) / scale.receipts, ...plain },
+    {
+      figure: "gas per receipt, in the first batch of all",
+      unit: "gas",
+      ours: Number(gasUsed) / scale.receipts,
+      ...plain,
+    },
     seconds("the first proof from it", proving, proved),
   ];
 }
