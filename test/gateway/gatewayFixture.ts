@@ -131,7 +131,8 @@ async function assemble(
   const settlement = new SettlementAdapter(addresses.settlement, provider);
   return {
     network,
-    settings,
+    // Its own: tests change them.
+    settings: { ...settings },
     clock,
     logger,
     randomBytes: (length) => new Uint8Array(length).fill((draws += 1)),
