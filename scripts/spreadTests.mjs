@@ -8,6 +8,7 @@ const secondsOf = {
   "test/badInput/facilitator.test.ts": 40,
   "test/badInput/gateway.test.ts": 60,
   "test/facilitator/losses.test.ts": 16,
+  "test/facilitator/merchant/checksInMemory.test.ts": 14,
   "test/facilitator/merchant/frontRun.test.ts": 12,
   "test/facilitator/merchant/killed.test.ts": 33,
   "test/facilitator/merchant/killedByChain.test.ts": 28,

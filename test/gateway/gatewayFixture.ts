@@ -133,7 +133,8 @@ async function assemble(
   const batches = new BatchesAdapter(addresses.settlement, provider);
   return {
     network,
-    settings,
+    // Its own: tests change them.
+    settings: { ...settings },
     clock,
     logger,
     randomBytes: (length) => new Uint8Array(length).fill((draws += 1)),
