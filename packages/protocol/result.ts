@@ -50,11 +50,17 @@ export function resultTypedData(result: Result, settlement: Domain) {
 
 const hashResult = structHash(typesOf("Result"), "Result");
 
+/** EIP-712 digest of a result in Settlement's domain: what verdicts are about. */
+export function resultHashOf(result: Result, settlement: Domain): string {
+  return resultHasher(settlement)(result);
+}
+
 /**
- * EIP-712 digest of a result in Settlement's domain: what verdicts are about.
+ * The same for who hashes many results: the domain is hashed once.
  *
  * @param keccak - where a faster one than ethers' is at hand
  */
-export function resultHashOf(result: Result, settlement: Domain, keccak: Keccak = portableKeccak): string {
-  return signedDigest(domainSeparator(settlementDomain(settlement)), hashResult(result, keccak), keccak);
+export function resultHasher(settlement: Domain, keccak: Keccak = portableKeccak): (result: Result) => string {
+  const separator = domainSeparator(settlementDomain(settlement));
+  return (result) => signedDigest(separator, hashResult(result, keccak), keccak);
 }

@@ -66,34 +66,36 @@ export function recordRefund(db: Db, taskId: string, payer: string, result: Resu
   });
 }
 
+/** Some released tasks that were due before then, earliest first. */
+export async function findOverdue(db: Db, dueBeforeSeconds: number): Promise<string[]> {
+  const released = db
+    .selectFrom("tasks")
+    .select("taskId")
+    .where("prefunded", "=", true)
+    .where("state", "=", "released");
+  const due = released.where("deadline", "<", BigInt(dueBeforeSeconds)).orderBy("deadline").limit(OVERDUE_AT_ONCE);
+  return (await due.execute()).map(({ taskId }) => taskId);
+}
+
 /**
- * Ends some released tasks that were due before then without a charge.
+ * Ends released tasks without a charge, but none that has got its certificate meanwhile.
  *
- * @returns their ids; there may be more
+ * @returns which were ended
  */
-export function recordOverdue(db: Db, dueBeforeSeconds: number): Promise<string[]> {
+export function recordOverdue(db: Db, taskIds: readonly string[]): Promise<string[]> {
   return db.transaction().execute(async (trx) => {
-    const overdue = trx.selectFrom("tasks").select(["taskId", "payer"]).where("prefunded", "=", true);
-    const due = overdue.where("state", "=", "released").where("deadline", "<", BigInt(dueBeforeSeconds));
-    const found = await due.orderBy("deadline").limit(OVERDUE_AT_ONCE).execute();
-    if (found.length === 0) return [];
-    await lockPayers(trx, [...new Set(found.map(({ payer }) => payer))]);
-    // Some may have got their certificate in between.
+    const tasks = await readTasks(trx, taskIds);
+    await lockPayers(trx, [...new Set(tasks.map(({ payer }) => payer))]);
     const ended = await trx
       .updateTable("tasks")
       .set({ state: "refunded" })
-      .where(
-        "taskId",
-        "in",
-        found.map(({ taskId }) => taskId),
-      )
+      .where("taskId", "=", sql<string>`any(${taskIds}::text[])`)
+      .where("prefunded", "=", true)
       .where("state", "=", "released")
       .returning(["taskId", "payer", maxAmount])
       .execute();
-    await changeAccounts(
-      trx,
-      ended.map(({ payer, maxAmount: freed }) => ({ payer, freed, charged: 0n })),
-    );
+    const changes = ended.map(({ payer, maxAmount: freed }) => ({ payer, freed, charged: 0n }));
+    await changeAccounts(trx, changes);
     return ended.map(({ taskId }) => taskId);
   });
 }
@@ -101,7 +103,7 @@ export function recordOverdue(db: Db, dueBeforeSeconds: number): Promise<string[
 function readTasks(trx: Trx, taskIds: readonly string[]) {
   return trx
     .selectFrom("tasks")
-    .select(["taskId", "state", maxAmount])
+    .select(["taskId", "payer", "state", maxAmount])
     .where("taskId", "=", sql<string>`any(${taskIds}::text[])`)
     .where("prefunded", "=", true)
     .execute();

@@ -3,7 +3,7 @@ import type { Result } from "#protocol/result.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { groupedWrites } from "./groupedWrites.ts";
 import type { AccountsTable } from "./prefundedMigration.ts";
-import { type Charge, recordCharges, recordOverdue, recordRefund } from "./prefundedEndings.ts";
+import { type Charge, findOverdue, recordCharges, recordOverdue, recordRefund } from "./prefundedEndings.ts";
 import { type Reservation, type ReservationOutcome, reservePrefunded } from "./prefundedReservations.ts";
 
 /** What all accounts together are charged with, for metrics. */
@@ -26,8 +26,10 @@ export interface PrefundedTasks {
   recordCharge(charge: Charge): Promise<boolean>;
   /** Durable write: a quorum refused the result; nothing is charged. */
   recordRefund(taskId: string, payer: string, result: Result): Promise<void>;
-  /** Durable write: released tasks that were due before then end without a charge. @returns some of them; none when none is left */
-  recordOverdue(dueBeforeSeconds: number): Promise<string[]>;
+  /** Durable write: released tasks that nobody can certify any more end without a charge. @returns which of them did */
+  recordOverdue(taskIds: readonly string[]): Promise<string[]>;
+  /** Some of the released tasks that were due before then. */
+  overdueCalls(dueBeforeSeconds: number): Promise<string[]>;
   accountOf(payer: string): Promise<AccountsTable | undefined>;
   prefundedTotals(): Promise<PrefundedTotals>;
 }
@@ -45,7 +47,8 @@ export function prefundedTasks(db: Kysely<FacilitatorSchema>): PrefundedTasks {
     reservePrefunded: groupedWrites((reservations: readonly Reservation[]) => reservePrefunded(db, reservations)),
     recordCharge: groupedWrites((charges: readonly Charge[]) => recordCharges(db, charges)),
     recordRefund: (taskId, payer, result) => recordRefund(db, taskId, payer, result),
-    recordOverdue: (dueBeforeSeconds) => recordOverdue(db, dueBeforeSeconds),
+    recordOverdue: (taskIds) => recordOverdue(db, taskIds),
+    overdueCalls: (dueBeforeSeconds) => findOverdue(db, dueBeforeSeconds),
     accountOf: (payer) => db.selectFrom("accounts").selectAll().where("payer", "=", payer).executeTakeFirst(),
     prefundedTotals: () => readTotals(db),
   };

@@ -181,7 +181,7 @@ describe("prefunded tasks in the facilitator's store", function () {
       const [refused, overdue, inTime] = [newCall(payer), newCall(payer, {}, { deadline: 1 }), newCall(payer)] as const;
       for (const call of [refused, overdue, inTime]) await reserved(call);
       await store.recordRefund(refused.taskId, payer, chargeOf(refused, 4n).result);
-      expect(await store.recordOverdue(2)).to.deep.equal([overdue.taskId]);
+      expect(await store.recordOverdue([overdue.taskId, refused.taskId])).to.deep.equal([overdue.taskId]);
       const calls = [refused, overdue, inTime, newCall(payer)];
       const told = await Promise.all(calls.map((call) => store.recordCharge(chargeOf(call, 4n))));
       expect(told).to.deep.equal([false, false, true, false]);
@@ -205,9 +205,10 @@ describe("prefunded tasks in the facilitator's store", function () {
     const payer = newPayer();
     const due = await reserved(newCall(payer, {}, { deadline: 100 }));
     await reserved(newCall(payer, {}, { deadline: 101 }));
-    const ended = await Promise.all([store.recordOverdue(101), other.recordOverdue(101)]);
+    expect(await store.overdueCalls(101)).to.deep.equal([due.taskId]);
+    const ended = await Promise.all([store, other].map((at) => at.recordOverdue([due.taskId])));
     expect(ended.flat()).to.deep.equal([due.taskId]);
-    expect(await store.recordOverdue(101)).to.deep.equal([]);
+    expect(await store.overdueCalls(101)).to.deep.equal([]);
     expect(await booksOf(store, payer)).to.deep.include({ reserved: CEILING });
   });
 

@@ -3,7 +3,7 @@ import { hexlify } from "ethers";
 import type { BatchReceipt } from "#protocol/batch.ts";
 import { MAX_BATCH_RECEIPTS } from "#protocol/batchMessages.ts";
 import { domainIn } from "#protocol/network.ts";
-import { resultHashOf } from "#protocol/result.ts";
+import { type Result, resultHasher } from "#protocol/result.ts";
 import { fastKeccak } from "#service/fastKeccak.ts";
 import type { StoredBatch, UnsettledReceipt } from "#store/facilitatorBatches.ts";
 import { BatchCertifier } from "./batchCertifier.ts";
@@ -34,6 +34,7 @@ export class BatchDuty {
   readonly #dependencies: BatchDependencies;
   readonly #certifier: BatchCertifier;
   readonly #settler: BatchSettler;
+  readonly #resultHashOf: (result: Result) => string;
   #isDemanded = false;
   /** Seconds since 1970. */
   #pausedUntil = 0;
@@ -43,6 +44,7 @@ export class BatchDuty {
     this.#dependencies = dependencies;
     this.#certifier = new BatchCertifier(dependencies);
     this.#settler = new BatchSettler(dependencies);
+    this.#resultHashOf = resultHasher(domainIn(dependencies.network, "settlement"), fastKeccak);
   }
 
   /** Has the next batch built as soon as may be, however little there is for it. */
@@ -146,9 +148,8 @@ export class BatchDuty {
   }
 
   #salted({ payer, result }: UnsettledReceipt): BatchReceipt {
-    const settlement = domainIn(this.#dependencies.network, "settlement");
     const { taskId, payout, amount } = result;
-    const resultHash = resultHashOf(result, settlement, fastKeccak);
-    return { salt: hexlify(randomBytes(32)), taskId, resultHash, payer, payout, amount };
+    const salt = hexlify(randomBytes(32));
+    return { salt, taskId, resultHash: this.#resultHashOf(result), payer, payout, amount };
   }
 }

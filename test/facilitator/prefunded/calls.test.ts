@@ -128,7 +128,7 @@ describe("a prefunded call at the facilitator", function () {
     // What was released under the replaced key can still be settled for a while.
     await released(payer, { cap: 6000n });
     const { withdrawDelaySeconds } = net.network.parameters;
-    await net.passSeconds(withdrawDelaySeconds / 2);
+    await net.passSeconds((3 * withdrawDelaySeconds) / 4);
     expect(await refused(payer)).to.deep.include({ code: "invalid_task_signature", authorizer: key.address });
     expect(await refused(payer, { signer: key, voucherSigner: payer, cap: 6000n })).to.deep.include({
       code: "voucher_invalid",
@@ -216,13 +216,14 @@ describe("a prefunded call at the facilitator", function () {
     });
   });
 
-  // The last of these: from then on nothing is released here.
-  it("is not released while a certificate waits too long for its batch", async () => {
-    const payer = await net.makeAccount(5000n);
-    const task = await released(payer);
-    await ask(`${taskUrl(task)}/certificate`, await net.certify(net.makeResult(task)));
-    await net.passSeconds(Math.floor(net.network.parameters.withdrawDelaySeconds / 4) + 1);
-    const { status, body } = await call(payer);
-    expect([status, body.error?.code]).to.deep.equal([503, "settlement_overdue"]);
+  describe("while a certificate waits too long for its batch", () => {
+    it("is not released", async () => {
+      const payer = await net.makeAccount(5000n);
+      const task = await released(payer);
+      await ask(`${taskUrl(task)}/certificate`, await net.certify(net.makeResult(task)));
+      await net.passSeconds(Math.floor(net.network.parameters.withdrawDelaySeconds / 4) + 1);
+      const { status, body } = await call(payer);
+      expect([status, body.error?.code]).to.deep.equal([503, "settlement_overdue"]);
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Signer, Wallet } from "ethers";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
@@ -6,6 +7,8 @@ import { type Task, taskToJson } from "#protocol/task.ts";
 import { voucherTypedData } from "#protocol/voucher.ts";
 import { type FacilitatorNetwork, startFacilitatorNetwork } from "#test/facilitator/facilitatorNetwork.ts";
 
+/** Some times as long as a facilitator takes to look for a new block. */
+const SEEN_MS = 1_500;
 const facilitator = localAccount("facilitator").address;
 
 /** How a call is paid for. */
@@ -69,11 +72,12 @@ function accountsOn({ network, escrow, opg, provider, makePayer }: FacilitatorNe
     return { x402Version: 2, paymentPayload, paymentRequirements: requirements };
   };
   let passed = 0;
-  /** The chain's time and that of {@link clock} go on. */
+  /** The chain's time and that of {@link clock} go on, and a facilitator has the time to see it. */
   const passSeconds = async (seconds: number): Promise<void> => {
     await provider.send("evm_increaseTime", [seconds]);
     await provider.send("evm_mine", []);
     passed += seconds;
+    await sleep(SEEN_MS);
   };
   const clock = (): number => Math.floor(Date.now() / 1000) + passed;
   return { facilitator, deposit, makeAccount, as, payFromAccount, passSeconds, clock };
