@@ -1,5 +1,6 @@
 import { Interface, Signature } from "ethers";
 import type { TypedDataDomain, TypedDataField } from "../protocol/typedData.ts";
+import type { AccountOnChain } from "./account.ts";
 import type { AccountTerms } from "./accountTerms.ts";
 import type { ChainReader } from "./chainReader.ts";
 
@@ -33,19 +34,6 @@ const permitTypes: Record<string, TypedDataField[]> = {
 export interface ContractCall {
   to: string;
   data: string;
-}
-
-/** What the chain shows of an account; amounts in atomic units. */
-export interface AccountOnChain {
-  balance: bigint;
-  /** What batches took in the account's whole life. */
-  spent: bigint;
-  /** On its way back to the payer. */
-  withdrawing: bigint;
-  /** From when on, seconds since 1970; 0 where nothing is. */
-  withdrawableAt: number;
-  /** Who signs for the account now. */
-  authorizer: string;
 }
 
 /** Reads an account. @throws OpgError `chain_unavailable` */

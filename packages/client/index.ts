@@ -2,8 +2,7 @@
 export { createClient } from "./createClient.ts";
 export { IncompleteAnswerError } from "./incompleteAnswer.ts";
 export { memoryState } from "./memoryState.ts";
-export type { Account, AccountOnChainView, AccountView } from "./account.ts";
-export type { AccountOnChain } from "./accountContract.ts";
+export type { Account, AccountOnChain, AccountOnChainView, AccountView } from "./account.ts";
 export type { AccountOptions } from "./accountOptions.ts";
 export type { AllowanceNeed, AllowancePolicy } from "./allowancePolicy.ts";
 export type { Client, Inference, InferenceEvent, InferOptions } from "./createClient.ts";
