@@ -4,6 +4,8 @@ import { currentRequestId } from "./requestId.ts";
 
 export type { Logger } from "pino";
 
+/** One for all loggers of the process, made when the first needs it. */
+let stdout: DestinationStream | undefined;
 const STDOUT = 1;
 const CENSORED = "[censored]";
 const secrets = new Set(["signature", "privateKey", "key", "inputs", "outputs", "salt", "evidence", "databaseUrl"]);
@@ -23,7 +25,7 @@ export function createLogger(name: string, level: string, destination?: Destinat
     serializers: { err: describeError },
     mixin: requestFields,
   };
-  return pino(options, destination ?? gatheredLines(STDOUT));
+  return pino(options, destination ?? (stdout ??= gatheredLines(STDOUT)));
 }
 
 /** pino can do the same by paths, and takes longer over a line than all else together. */
