@@ -144,9 +144,13 @@ async function readHolders(connection: Db, reservations: readonly Reservation[])
   return new Map(rows.map(({ payer, nonce, ...holder }) => [`${payer} ${nonce}`, holder]));
 }
 
+/** What verifiers refuse to settle waits for them, and must not end the service for everybody else. */
 async function readOldest(connection: Db): Promise<number | undefined> {
   const { rows } = await sql<{ at: bigint | null }>`/* prepared oldest_unsettled */
-    select min(certified_at) as at from tasks where prefunded and state = 'certified'`.execute(connection);
+    select certified_at as at from tasks t where prefunded and state = 'certified'
+      and not exists (select from set_aside a where a.task_id = t.task_id) order by certified_at limit 1`.execute(
+    connection,
+  );
   const at = rows[0]?.at ?? null;
   return at === null ? undefined : Number(at);
 }

@@ -212,7 +212,7 @@ describe("prefunded tasks in the facilitator's store", function () {
     expect(await booksOf(store, payer)).to.deep.include({ reserved: CEILING });
   });
 
-  it("reserves nothing while a certificate has waited too long for its batch, but answers what it released", async () => {
+  it("reserves nothing while a certificate waits too long that no verifier refuses, but answers what it released", async () => {
     const payer = newPayer();
     const call = await reserved(newCall(payer));
     await store.recordCharge(chargeOf(call, 4n, 1000));
@@ -223,6 +223,8 @@ describe("prefunded tasks in the facilitator's store", function () {
       outcome: "held",
       release: call.release,
     });
+    await store.recordSetAside([{ taskId: call.taskId, reasons: {}, retryAt: 2000 }]);
+    expect(await store.reservePrefunded(newCall(payer, late))).to.deep.include({ outcome: "reserved" });
   });
 
   it("is left alone by whoever takes other tasks further", async () => {
