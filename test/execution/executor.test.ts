@@ -136,4 +136,4 @@ describe("executor", () => {
     await executor.close();
     for (const outcome of await Promise.all(outcomes)) expect(outcome).to.include({ code: "execution_failed" });
   });
-}).timeout(20_000);
+}).timeout(60_000);

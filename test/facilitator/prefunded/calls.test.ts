@@ -100,6 +100,7 @@ describe("a prefunded call at the facilitator", function () {
     const payer = await net.makeAccount(2000n);
     await released(payer);
     await (await net.as(payer).initiateWithdraw(net.facilitator, 500n)).wait();
+    await net.passSeconds(1);
     expect(await refused(payer)).to.deep.include({ code: "account_insufficient", withdrawing: "500" });
     await (await net.as(payer).initiateWithdraw(net.facilitator, 0n)).wait();
     await released(payer);
