@@ -1,15 +1,17 @@
-// `npm test`: the Solidity and TypeScript tests, those of the facilitator and the journeys side by side; or the files
+// `npm test`: the Solidity and TypeScript tests, in some processes side by side; or the files
 // named. While nothing is printed for long it says that it goes on, and it closes with one line of counts.
 import { spawn } from "node:child_process";
-import { globSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { join, resolve, sep } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { spreadTests } from "./spreadTests.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const hardhat = join(root, "node_modules", "hardhat", "dist", "src", "cli.js");
 const quietMilliseconds = 10_000;
 /** Tests that failed may leave servers behind, which would keep their process alive for ever. */
 const endMilliseconds = 30_000;
+const PROCESSES = 4;
 const started = Date.now();
 
 const heartbeat = setInterval(() => {
@@ -27,23 +29,28 @@ process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${sk
 process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
 
 /**
- * Hardhat's arguments for four processes side by side; all start from the contracts that are built already. Those that run
- * daemons on a chain of their own mostly wait for blocks: the facilitator's and merchants' tests, the journeys in which
- * processes are killed and inputs are bad, and the other journeys.
+ * Hardhat's arguments for processes side by side; all start from the contracts that are built already. Much of the time is
+ * spent on waiting for blocks and for daemons to start, so there are more of them than a small machine has cores.
  */
 function allTests() {
   const files = globSync("test/**/*.test.ts", { cwd: root }).sort();
-  const within = (...folders) =>
-    files.filter((file) => folders.some((folder) => file.startsWith(join("test", ...folder.split("/")))));
-  const onChains = within("facilitator", "merchant");
-  const broken = within("badInput", "integration/chaos", "integration/killed", "integration/replicas");
-  const journeys = within("integration").filter((file) => !broken.includes(file));
-  const apart = [...onChains, ...broken, ...journeys];
-  const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
-  return [
-    ["test", ...solidity, ...files.filter((file) => !apart.includes(file))],
-    ...[onChains, broken, journeys].map((group) => ["test", "mocha", "--no-compile", ...group]),
+  const onChains = files.filter((file) => ["facilitator", "merchant", "badInput", "integration"].some(within(file)));
+  const isShared = (file) => readFileSync(join(root, file), "utf8").includes("sharedJourney()");
+  const parts = [
+    files.filter((file) => !onChains.includes(file)),
+    onChains.filter(isShared),
+    ...onChains.filter((file) => !isShared(file)).map((file) => [file]),
   ];
+  const spread = spreadTests(parts, PROCESSES);
+  const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
+  return spread.map((group, index) =>
+    index === 0 ? ["test", ...solidity, ...group] : ["test", "mocha", "--no-compile", ...group],
+  );
+}
+
+/** Whether a file lies in a folder of the tests. */
+function within(file) {
+  return (folder) => file.startsWith(join("test", folder, sep));
 }
 
 /** Starts a run; what it prints is kept until `show` lets it through. */

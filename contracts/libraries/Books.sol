@@ -8,6 +8,7 @@ type Books is uint256;
 using BooksLibrary for Books global;
 
 /// @title An account's books in one word
+/// @notice Balance, lifetime spending and whether there are other keys, read and written together.
 library BooksLibrary {
     uint256 private constant SPENT_BITS = 96;
     uint256 private constant HAS_KEYS = 1 << 192;

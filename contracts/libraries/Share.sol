@@ -8,6 +8,7 @@ type Share is bytes32;
 using ShareLibrary for Share global;
 
 /// @title The two halves of a share
+/// @notice Whose it is, and how much in atomic units.
 library ShareLibrary {
     function account(Share share) internal pure returns (address) {
         return address(bytes20(Share.unwrap(share)));

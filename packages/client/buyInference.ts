@@ -2,7 +2,6 @@ import { hexlify } from "ethers";
 import { checkReceipt, type PaidRequest } from "../protocol/checkReceipt.ts";
 import type { InferAnswer } from "../protocol/inferAnswer.ts";
 import type { ModelListing } from "../protocol/model.ts";
-import { paymentDigestOf, TASK_SCHEME, type TaskAuthorization } from "../protocol/payment.ts";
 import { requestDigest } from "../protocol/request.ts";
 import { stepsAsked, stepsOf } from "../protocol/steps.ts";
 import {
@@ -17,10 +16,13 @@ import type { Inference } from "./createClient.ts";
 import { checkListing } from "./checkListing.ts";
 import { IncompleteAnswerError } from "./incompleteAnswer.ts";
 import { newIdentifier } from "./identifierExtension.ts";
-import { type AskedInference, payForRequest } from "./payForRequest.ts";
+import { AccountPurse } from "./accountPurse.ts";
+import { type AskedInference, type Means, payForRequest } from "./payForRequest.ts";
 import type { Payer } from "./payer.ts";
 import type { PaymentReceipt } from "./paymentReceipt.ts";
+import type { SignedTask } from "./purse.ts";
 import { Expenditure } from "./spending.ts";
+import { WalletPurse } from "./walletPurse.ts";
 
 const SALT_BYTES = 32;
 
@@ -36,17 +38,16 @@ export interface WantedInference {
 }
 
 /** A purchase that is about to be made. */
-export interface Purchase {
+export interface Purchase extends Means {
   asked: AskedInference;
   listing: ModelListing;
-  expenditure: Expenditure;
 }
 
 /** Pays for one inference and checks everything that comes back. */
 export async function buyInference(payer: Payer, wanted: WantedInference): Promise<Inference> {
   const purchase = await openPurchase(payer, wanted);
-  const { answer, authorization } = await payForRequest(payer, purchase.asked, purchase.expenditure);
-  return receive(payer, purchase, authorization, answer);
+  const { answer, signed } = await payForRequest(payer, purchase.asked, purchase);
+  return receive(payer, purchase, signed, answer);
 }
 
 /** Names and salts a request; nothing of it is counted yet. */
@@ -58,21 +59,21 @@ export async function openPurchase(payer: Payer, wanted: WantedInference): Promi
   const salt = hexlify(payer.randomBytes(SALT_BYTES));
   const request = requestDigest(salt, listing.versionId, tensorsDigest(namesOf(listing.inputs), inputs));
   const id = newIdentifier(payer.randomBytes);
-  const nonce = await payer.nonces.next(payer.account);
+  const purse = payer.prefunded ? new AccountPurse(payer, payer.prefunded, id) : new WalletPurse(payer);
+  const nonce = await payer.nonces.next(purse.account);
   const asked: AskedInference = { url, model: listing.versionId, inputs, salt, request, nonce, id };
   const asset = network.contracts.opg;
-  const expense = { account: payer.account, asset, host: new URL(url).host };
-  return { asked, listing, expenditure: new Expenditure(payer, expense, payer.assets.get(asset) ?? {}) };
+  const expense = { account: purse.account, asset, host: new URL(url).host };
+  return { asked, listing, purse, expenditure: new Expenditure(payer, expense, payer.assets.get(asset) ?? {}) };
 }
 
 /** What the answer to a purchase is checked with. */
 export function paidRequestOf(
   { network }: Payer,
   { asked: { salt, inputs }, listing }: Purchase,
-  authorization: TaskAuthorization,
+  { task, paymentDigest }: SignedTask,
 ): PaidRequest {
-  const paymentDigest = paymentDigestOf(authorization, BigInt(network.chainId));
-  return { network, listing, salt, inputs, task: authorization.witness, paymentDigest };
+  return { network, listing, salt, inputs, task, paymentDigest };
 }
 
 /**
@@ -83,17 +84,16 @@ export function paidRequestOf(
 export async function receive(
   payer: Payer,
   purchase: Purchase,
-  authorization: TaskAuthorization,
+  signed: SignedTask,
   answer: InferAnswer,
 ): Promise<Inference> {
-  const { asked, listing, expenditure } = purchase;
+  const { asked, listing } = purchase;
   const outputs = tensorsFromJson(answer.outputs);
-  checkReceipt(answer, outputs, paidRequestOf(payer, purchase, authorization));
+  checkReceipt(answer, outputs, paidRequestOf(payer, purchase, signed));
   const { taskId, receipt } = answer;
-  // Under this certificate nobody can take more.
-  await expenditure.lowerTo(receipt.result.amount);
+  await endAt(purchase, receipt.result.amount);
   const settlement = { transaction: receipt.transaction ?? "", amount: receipt.result.amount };
-  const payment = paymentOf(payer, asked, authorization);
+  const payment = paymentOf(payer, purchase, signed);
   await payer.state.replace({ ...payment, state: "answered", settlement, task: receipt });
   const inference = { taskId, outputs, receipt };
   if (!listing.streams) return inference;
@@ -103,16 +103,22 @@ export async function receive(
   throw new IncompleteAnswerError({ ...inference, steps }, whole);
 }
 
+/** Counts what a purchase cost; under a certificate nobody can take more. */
+export async function endAt({ expenditure, purse }: Means, charge: bigint): Promise<void> {
+  await expenditure.lowerTo(charge);
+  await purse.end(charge);
+}
+
 /** What is kept of a payment that was signed and has no answer yet. */
 export function paymentOf(
-  { account, clock }: Payer,
-  { id, url, request }: AskedInference,
-  { permitted, spender, deadline }: TaskAuthorization,
+  { network, clock }: Payer,
+  { asked: { id, url, request }, purse: { account, scheme } }: Purchase,
+  { task, expiresAt }: SignedTask,
 ): PaymentReceipt {
-  const { token: asset, amount } = permitted;
+  const { opg: asset, taskEscrow: payTo } = network.contracts;
   return {
-    ...{ id, url, request, account, scheme: TASK_SCHEME, asset, payTo: spender, amount, createdAt: clock() },
-    ...{ expiresAt: Number(deadline), header: "", state: "sent", reason: null, settlement: null, task: null },
+    ...{ id, url, request, account, scheme, asset, payTo, amount: task.maxAmount, createdAt: clock() },
+    ...{ expiresAt, header: "", state: "sent", reason: null, settlement: null, task: null },
     settlementUrl: null,
   };
 }

@@ -2,13 +2,7 @@ import type { PaymentRequired, PaymentRequirements } from "@x402/core/types";
 import { ZeroAddress } from "ethers";
 import { OpgError } from "../protocol/errors.ts";
 import { caip2, type Network } from "../protocol/network.ts";
-import {
-  authorizationOf,
-  TASK_SCHEME,
-  type TaskAuthorization,
-  type TaskRequirements,
-  taskRequirementsJson,
-} from "../protocol/payment.ts";
+import { type TaskRequirements, taskRequirementsJson } from "../protocol/payment.ts";
 import { policies, type Task } from "../protocol/task.ts";
 
 /** How far the gateway's clock may be ahead of the client's. */
@@ -17,7 +11,11 @@ const CLOCK_SKEW_SECONDS = 60;
 /** What the client knows by itself about the payment that it is about to sign. */
 export interface ExpectedOffer {
   network: Network;
+  /** The entry that is to be paid. */
+  scheme: string;
   payer: string;
+  /** Who is to release the task; any of the network's where left out. */
+  facilitator?: string;
   nonce: bigint;
   salt: string;
   /** versionId of the model. */
@@ -32,7 +30,7 @@ export interface Offer {
   /** As the gateway sent it, for `accepted`. */
   requirements: PaymentRequirements;
   task: Task;
-  authorization: TaskAuthorization;
+  settleWindowSeconds: number;
   timeoutSeconds: number;
 }
 
@@ -43,18 +41,17 @@ export interface Offer {
  * @throws OpgError `invalid_offer` naming the field that is not as asked
  */
 export function checkOffer(required: PaymentRequired, expected: ExpectedOffer): Offer {
-  const { requirements, terms } = readTerms(required);
+  const { requirements, terms } = readTerms(required, expected.scheme);
   const { network } = expected;
-  const { task, salt, settleWindowSeconds } = terms.extra;
+  const { task, salt, facilitator, settleWindowSeconds } = terms.extra;
+  requireEqual("facilitator", facilitator, expected.facilitator ?? facilitator);
   requireEqual("salt", salt, expected.salt);
   requireEqual("task.payer", task.payer, expected.payer);
   requireEqual("task.nonce", task.nonce, expected.nonce);
   requireEqual("task.model", task.model, expected.model);
   requireEqual("task.request", task.request, expected.request);
   checkTaskTerms(terms, network, expected.nowSeconds);
-  const { opg, taskEscrow } = network.contracts;
-  const authorization = authorizationOf(task, { token: opg, taskEscrow, settleWindowSeconds });
-  return { requirements, task, authorization, timeoutSeconds: terms.maxTimeoutSeconds };
+  return { requirements, task, settleWindowSeconds, timeoutSeconds: terms.maxTimeoutSeconds };
 }
 
 /**
@@ -80,10 +77,13 @@ export function checkTaskTerms(terms: TaskRequirements, network: Network, nowSec
   if (task.deadline <= nowSeconds || task.deadline > latest) throw invalidOffer("task.deadline");
 }
 
-function readTerms(required: PaymentRequired): { requirements: PaymentRequirements; terms: TaskRequirements } {
+function readTerms(
+  required: PaymentRequired,
+  wanted: string,
+): { requirements: PaymentRequirements; terms: TaskRequirements } {
   requireEqual("x402Version", required.x402Version, 2);
   const requirements = Array.isArray(required.accepts)
-    ? required.accepts.find(({ scheme }) => scheme === TASK_SCHEME)
+    ? required.accepts.find(({ scheme }) => scheme === wanted)
     : undefined;
   if (!requirements) throw invalidOffer("scheme");
   const parsed = taskRequirementsJson.safeParse(requirements);

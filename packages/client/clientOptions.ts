@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { networkJson } from "../protocol/network.ts";
+import type { AccountOptions } from "./accountOptions.ts";
 import type { AllowancePolicy } from "./allowancePolicy.ts";
 import type { ClientState } from "./clientState.ts";
 import type { Clock, Fetch, RandomBytes } from "./fetch.ts";
@@ -15,9 +16,11 @@ export interface ClientOptions extends SpendingLimits {
   network?: z.input<typeof networkJson>;
   /** Tokens besides OPG that `fetch` may pay with, by address on the network's chain, the preferred one first. */
   allowedAssets?: Readonly<Record<string, SpendingLimits>>;
+  /** Has inferences paid out of a prefunded account, by two signatures and no transaction; `fetch` pays out of the wallet. */
+  account?: AccountOptions;
   /** What to do where Permit2 may not move a token yet; without it the error says what. */
   allowance?: AllowancePolicy;
-  /** Keeps nonces, spending and receipts: `fileState` of `@opg/client/node`, or in memory where it is left out. */
+  /** Keeps nonces, spending, vouchers and receipts: `fileState` of `@opg/client/node`, or in memory where it is left out. */
   state?: ClientState;
   /** JSON-RPC of the network's chain, to check receipts there; of `network` where that is given. */
   rpcUrl?: string;

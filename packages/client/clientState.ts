@@ -6,6 +6,40 @@ const decimal = z
   .regex(/^[0-9]+$/)
   .transform((text) => BigInt(text));
 
+/** One prefunded account as its voucher key's clients know it. */
+const accountBookJson = z.strictObject({
+  /** Name of chain and payer, such as `eip155:8453:0x...`. */
+  account: z.string(),
+  facilitator: z.string(),
+  /** Vouchers hold for one contract. */
+  taskEscrow: z.string(),
+  /** Taken already when these books began, as the chain said. */
+  before: decimal,
+  /** Charged since, as certificates said. */
+  charged: decimal,
+  /** The highest cap that may have been signed. */
+  cap: decimal,
+  /** The last voucher; below `cap` while one is being signed, and worth nothing once its signer was replaced. */
+  voucher: z.strictObject({ cap: decimal, signer: z.string(), signature: z.string() }).nullable(),
+  /** The facilitator has a voucher as high as this. */
+  shown: decimal,
+  /** Calls that are not known to have ended. */
+  open: z.array(
+    z.strictObject({
+      /** Payment identifier. */
+      id: z.string(),
+      amount: decimal,
+      /** What was signed for: one task, and those offered in its place. */
+      taskIds: z.array(z.string()),
+      /** Nobody is paid for any of them after this, seconds since 1970. */
+      expiresAt: z.int(),
+    }),
+  ),
+});
+
+/** What is kept of a prefunded account. */
+export type AccountEntry = z.output<typeof accountBookJson>;
+
 /** Wire shape of {@link StateContent}; amounts as decimal strings. */
 export const stateContentJson = z.strictObject({
   version: z.literal(1),
@@ -16,20 +50,40 @@ export const stateContentJson = z.strictObject({
     /** Of these payments it comes out later how much of what is counted was charged; by payment identifier. */
     streamed: z.array(z.strictObject({ id: z.string(), isOpen: z.boolean() })).default([]),
   }),
+  accounts: z.array(accountBookJson).default([]),
 });
 
 /** What clients of one payer must agree on, however many processes they are in. */
 export type StateContent = z.output<typeof stateContentJson>;
 
 /** A state before its first change. */
-export const emptyState: StateContent = { version: 1, nonces: [], spending: { day: "", amounts: [], streamed: [] } };
+export const emptyState: StateContent = {
+  version: 1,
+  nonces: [],
+  spending: { day: "", amounts: [], streamed: [] },
+  accounts: [],
+};
 
 /** Writes a state's content for a file. */
-export function stateContentToJson({ version, nonces, spending }: StateContent): z.input<typeof stateContentJson> {
+export function stateContentToJson(content: StateContent): z.input<typeof stateContentJson> {
+  const { version, nonces, spending, accounts } = content;
   return {
     version,
     nonces: nonces.map((word) => ({ ...word, word: word.word.toString() })),
     spending: { ...spending, amounts: spending.amounts.map((line) => ({ ...line, amount: line.amount.toString() })) },
+    accounts: accounts.map(accountToJson),
+  };
+}
+
+function accountToJson({ before, charged, cap, voucher, shown, open, ...names }: AccountEntry) {
+  return {
+    ...names,
+    before: before.toString(),
+    charged: charged.toString(),
+    cap: cap.toString(),
+    voucher: voucher && { ...voucher, cap: voucher.cap.toString() },
+    shown: shown.toString(),
+    open: open.map((call) => ({ ...call, amount: call.amount.toString() })),
   };
 }
 
@@ -37,7 +91,7 @@ export function stateContentToJson({ version, nonces, spending }: StateContent):
 export type StateChange<Value> = (content: StateContent) => { content: StateContent; value: Value };
 
 /**
- * Where a client keeps nonces, spending and receipts. `memoryState` is forgotten with the process; `fileState` of
+ * Where a client keeps nonces, spending, vouchers and receipts. `memoryState` is forgotten with the process; `fileState` of
  * `@opg/client/node` is shared by all processes that name the same folder.
  */
 export interface ClientState {

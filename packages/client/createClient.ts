@@ -1,31 +1,30 @@
 import { getAddress } from "ethers";
-import { z } from "zod";
+import type { z } from "zod";
 import { OpgError } from "../protocol/errors.ts";
 import type { Receipt } from "../protocol/inferAnswer.ts";
-import { type ModelListing, modelListingJson } from "../protocol/model.ts";
+import type { ModelListing } from "../protocol/model.ts";
 import { type Network, networkJson } from "../protocol/network.ts";
-import { type Trail, trailJson } from "../protocol/settlement.ts";
+import type { Trail } from "../protocol/settlement.ts";
 import type { NamedTensors, Tensor, TensorJson } from "../protocol/tensors.ts";
-import { callGateway, readAnswer } from "./callGateway.ts";
+import type { Account } from "./account.ts";
+import { accountOf } from "./accountOf.ts";
 import { ChainReader } from "./chainReader.ts";
 import { checkOnChain } from "./checkOnChain.ts";
 import type { ClientOptions } from "./clientOptions.ts";
 import type { Fetch, PayingInit } from "./fetch.ts";
-import { buyInference, type WantedInference } from "./buyInference.ts";
+import { buyInference, endAt, type WantedInference } from "./buyInference.ts";
+import { finalCharge } from "./finalCharge.ts";
+import { GatewayPages } from "./gatewayPages.ts";
 import { learnSettlements } from "./laterSettlement.ts";
 import { memoryState } from "./memoryState.ts";
 import { NonceAllocator } from "./nonceAllocator.ts";
 import type { OnChainFacts } from "./onChainFacts.ts";
-import { openPayer, type Wallet } from "./openPayer.ts";
+import { openAccount, openPayer, type Wallet } from "./openPayer.ts";
+import type { Means } from "./payForRequest.ts";
 import type { Payer } from "./payer.ts";
 import { PayingFetch } from "./payingFetch.ts";
 import type { PaymentReceipt } from "./paymentReceipt.ts";
-import type { Expenditure } from "./spending.ts";
 import { streamInference } from "./streamInference.ts";
-
-const READ_TIMEOUT_SECONDS = 30;
-
-const modelsJson = z.strictObject({ models: z.array(modelListingJson) });
 
 /** One inference to pay for. */
 export interface InferOptions {
@@ -60,6 +59,8 @@ export type InferenceEvent =
 
 /** Pays for inferences and other calls, and checks what comes back. */
 export interface Client {
+  /** The prefunded account that the option `account` names; without it the signer's own, at the network's first facilitator. */
+  account: Account;
   /** The models that the gateway offers. @throws OpgError `gateway_unavailable` */
   models(): Promise<ModelListing[]>;
   /**
@@ -111,26 +112,24 @@ export function createClient(options: ClientOptions): Client {
   const gateway = readUrl("gateway", options.gateway).replace(/\/+$/, "");
   const fetch: Fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
   const given = options.network === undefined ? undefined : readNetwork(options.network);
-  const wallet = openWallet(options, fetch, given);
+  const pages = new GatewayPages(fetch, gateway);
+  const wallet = openWallet(options, { fetch, trailOf: (taskId) => pages.trail(taskId) }, given);
   let payer = given && openPayer(wallet, given, options);
-
-  async function get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
-    const call = { method: "GET" as const, url: `${gateway}${path}`, timeoutSeconds: READ_TIMEOUT_SECONDS };
-    return readAnswer(await callGateway(fetch, call), call.url, schema);
-  }
-
-  const onNetwork = async (): Promise<Payer> =>
-    (payer ??= openPayer(wallet, await get("/network.json", networkJson), options));
+  const onNetwork = async (): Promise<Payer> => (payer ??= openPayer(wallet, await pages.network(), options));
+  const account = accountOf(async () => {
+    const open = await onNetwork();
+    return { payer: open, prefunded: open.prefunded ?? openAccount(wallet, open.network, options) };
+  });
   const paying = new PayingFetch(fetch, onNetwork);
   const wantedOf = async ({ model, inputs }: InferOptions): Promise<WantedInference> => {
-    const listing = await get(`/v1/models/${encodeURIComponent(model)}`, modelListingJson);
-    return { url: `${gateway}/v1/infer`, listing, model, inputs };
+    return { url: pages.inferUrl, listing: await pages.model(model), model, inputs };
   };
   /** Streams that were broken off, by task: what they cost is not known yet. */
-  const brokenOff = new Map<string, Expenditure>();
+  const brokenOff = new Map<string, Means>();
 
   return {
-    models: async () => (await get("/v1/models", modelsJson)).models,
+    account,
+    models: () => pages.models(),
     infer: async (wanted) => buyInference(await onNetwork(), await wantedOf(wanted)),
     inferStream: async function* (wanted) {
       yield* streamInference(await onNetwork(), await wantedOf(wanted), { signal: wanted.signal, brokenOff });
@@ -142,22 +141,27 @@ export function createClient(options: ClientOptions): Client {
       return checkOnChain(receipt, network, chain ?? noChain());
     },
     trail: async (taskId) => {
-      const trail = await get(`/v1/tasks/${encodeURIComponent(taskId)}`, trailJson);
-      const isOver = trail.state === "settled" || trail.state === "refunded";
-      if (isOver) await brokenOff.get(taskId)?.lowerTo(BigInt(trail.charge));
-      if (isOver) brokenOff.delete(taskId);
+      const trail = await pages.trail(taskId);
+      const charge = finalCharge(trail);
+      const means = brokenOff.get(taskId);
+      if (charge !== undefined && means) await endAt(means, charge);
+      if (charge !== undefined) brokenOff.delete(taskId);
       return trail;
     },
   };
 }
 
-function openWallet(options: ClientOptions, fetch: Fetch, network: Network | undefined): Wallet {
+function openWallet(
+  options: ClientOptions,
+  { fetch, trailOf }: Pick<Wallet, "fetch" | "trailOf">,
+  network: Network | undefined,
+): Wallet {
   const { signer, allowance, state = memoryState(), rpcUrl = network?.rpcUrl } = options;
   const { clock = systemClock, randomBytes = systemRandomBytes } = options;
   const chain = rpcUrl === undefined ? undefined : new ChainReader(fetch, readUrl("rpcUrl", rpcUrl));
   const nonces = new NonceAllocator(state, randomBytes);
   const address = getAddress(signer.address);
-  return { signer, address, allowance, state, nonces, chain, fetch, clock, randomBytes };
+  return { signer, address, allowance, state, nonces, chain, fetch, clock, randomBytes, trailOf };
 }
 
 function systemClock(): number {

@@ -77,6 +77,7 @@ async function updateState<Value>(folder: string, change: StateChange<Value>): P
     const before = version === 0 ? emptyState : await readContent(folder, version);
     if (before === undefined) continue;
     const { content, value } = change(before);
+    if (content === before) return value;
     if (await commit(folder, version + 1, content)) return value;
     await sleep(Math.random() * MAX_WAIT_MS);
   }

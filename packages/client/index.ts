@@ -2,6 +2,8 @@
 export { createClient } from "./createClient.ts";
 export { IncompleteAnswerError } from "./incompleteAnswer.ts";
 export { memoryState } from "./memoryState.ts";
+export type { Account, AccountOnChain, AccountOnChainView, AccountView } from "./account.ts";
+export type { AccountOptions } from "./accountOptions.ts";
 export type { AllowanceNeed, AllowancePolicy } from "./allowancePolicy.ts";
 export type { Client, Inference, InferenceEvent, InferOptions } from "./createClient.ts";
 export type { ClientOptions } from "./clientOptions.ts";

@@ -1,13 +1,20 @@
 import { OpgError } from "../protocol/errors.ts";
+import type { Trail } from "../protocol/settlement.ts";
+import { readAccount } from "./accountContract.ts";
+import { accountTermsOf } from "./accountTerms.ts";
 import { address } from "../protocol/hex.ts";
 import { caip2, type Network } from "../protocol/network.ts";
 import type { AllowedAssets } from "./choosePayment.ts";
 import type { ClientOptions } from "./clientOptions.ts";
 import type { Payer } from "./payer.ts";
+import { PrefundedAccount } from "./prefundedAccount.ts";
 import type { SpendingLimits } from "./spending.ts";
 
 /** What a payer is before its network is known. */
-export type Wallet = Omit<Payer, "network" | "account" | "assets">;
+export interface Wallet extends Omit<Payer, "network" | "account" | "assets" | "prefunded"> {
+  /** The story of a task. */
+  trailOf: (taskId: string) => Promise<Trail>;
+}
 
 /** Puts a payer on a network. */
 export function openPayer(wallet: Wallet, network: Network, options: ClientOptions): Payer {
@@ -16,7 +23,16 @@ export function openPayer(wallet: Wallet, network: Network, options: ClientOptio
     network,
     account: `${caip2(network)}:${wallet.address}`,
     assets: assetsOf(network, options),
+    prefunded: options.account && openAccount(wallet, network, options),
   };
+}
+
+/** The account that the options name, or the one that is the signer's own. */
+export function openAccount(wallet: Wallet, network: Network, { account }: ClientOptions): PrefundedAccount {
+  const terms = accountTermsOf(account ?? {}, network, wallet.address);
+  const { chain } = wallet;
+  const takenSoFar = async (): Promise<bigint> => (chain ? (await readAccount(chain, terms)).spent : 0n);
+  return new PrefundedAccount(terms, { ...wallet, network, takenSoFar });
 }
 
 /** OPG first: the client's own limits are about it. */

@@ -1,15 +1,14 @@
 import { encodePaymentSignatureHeader } from "@x402/core/http";
-import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
+import type { PaymentPayload } from "@x402/core/types";
 import { OpgError } from "../protocol/errors.ts";
 import { type InferAnswer, inferAnswerJson } from "../protocol/inferAnswer.ts";
-import { authorizationToJson, paymentTypedData, type TaskAuthorization } from "../protocol/payment.ts";
 import type { InferRequestJson } from "../protocol/request.ts";
 import { type NamedTensors, tensorsToJson } from "../protocol/tensors.ts";
-import { signAllowance } from "./allowance.ts";
 import { callGateway, type GatewayAnswer, type GatewayCall, readAnswer } from "./callGateway.ts";
 import { checkOffer, type ExpectedOffer, type Offer } from "./checkOffer.ts";
 import { identifierExtension } from "./identifierExtension.ts";
 import type { Payer } from "./payer.ts";
+import type { Purse, SignedOffer, SignedTask } from "./purse.ts";
 import { readOffer } from "./readOffer.ts";
 import { allowanceRequired } from "./refusal.ts";
 import type { Expenditure } from "./spending.ts";
@@ -35,93 +34,102 @@ export interface AskedInference {
   id: string;
   /** Hangs up; with it the answer may be a stream. */
   hangUp?: AbortSignal;
-  /** Told of each authorization that was signed before it is sent. */
-  onSigned?: (authorization: TaskAuthorization) => Promise<void>;
+  /** Told of each task that was signed before it is sent. */
+  onSigned?: (signed: SignedTask) => Promise<void>;
 }
 
-/** The answer, and the authorization that paid for it. */
+/** What a request is paid from, and what counts it. */
+export interface Means {
+  purse: Purse;
+  expenditure: Expenditure;
+}
+
+/** The answer, and the task that was signed for it. */
 export interface PaidAnswer {
   answer: InferAnswer;
-  authorization: TaskAuthorization;
+  signed: SignedTask;
 }
 
-/** The answer as it was sent, and the authorization that paid for it. */
+/** The answer as it was sent, and the task that was signed for it. */
 export interface SentAnswer {
   answer: GatewayAnswer;
-  authorization: TaskAuthorization;
+  signed: SignedTask;
 }
 
 /** Pays for a request as {@link payAndSend} does, and reads the answer. */
-export async function payForRequest(
-  payer: Payer,
-  asked: AskedInference,
-  expenditure: Expenditure,
-): Promise<PaidAnswer> {
-  const { answer, authorization } = await payAndSend(payer, asked, expenditure);
-  return { answer: readAnswer(answer, asked.url, inferAnswerJson), authorization };
+export async function payForRequest(payer: Payer, asked: AskedInference, means: Means): Promise<PaidAnswer> {
+  const { answer, signed } = await payAndSend(payer, asked, means);
+  return { answer: readAnswer(answer, asked.url, inferAnswerJson), signed };
 }
 
 /**
  * Gets an offer, checks it, counts it, signs it and sends the payment. When the node has gone meanwhile, the next offer is
- * signed with the same nonce: Permit2 lets a nonce pay once, so both signatures together are worth one payment.
+ * signed with the same nonce: a nonce pays once, so both signatures together are worth one payment.
  */
-export async function payAndSend(payer: Payer, asked: AskedInference, expenditure: Expenditure): Promise<SentAnswer> {
-  const { url, model, salt, nonce, inputs, hangUp } = asked;
+export async function payAndSend(
+  payer: Payer,
+  asked: AskedInference,
+  { purse, expenditure }: Means,
+): Promise<SentAnswer> {
+  const { url, model, salt, nonce, inputs, hangUp, id } = asked;
   const inputsJson = tensorsToJson(inputs);
-  const body: InferRequestJson = { model, inputs: inputsJson, salt, payer: payer.address, nonce: nonce.toString() };
+  const body: InferRequestJson = { model, inputs: inputsJson, salt, payer: purse.payer, nonce: nonce.toString() };
   const call = { method: "POST" as const, url, body, timeoutSeconds: OFFER_TIMEOUT_SECONDS };
   let answer = await callGateway(payer.fetch, call);
   for (let offers = 0; offers < MAX_OFFERS; offers++) {
     const required = answer.status === 402 ? readOffer(answer.headers) : undefined;
     if (!required || (offers > 0 && required.error !== "no_active_node")) break;
-    const offer = checkOffer(required, expectedOffer(payer, asked));
-    const payment = await expenditure.around(offer.task.maxAmount, () => signOffer(payer, offer, required, asked.id));
-    await asked.onSigned?.(offer.authorization);
-    answer = await sendPayment(payer, { url, body, ...(hangUp ? { hangUp } : {}) }, offer, payment);
-    if (answer.status === 200) return { answer, authorization: offer.authorization };
+    const offer = checkOffer(required, expectedOffer(payer, purse, asked));
+    const signed = await expenditure.around(offer.task.maxAmount, () => purse.sign(offer));
+    await asked.onSigned?.(signed);
+    const { resource } = required;
+    const extensions = identifierExtension(required, id);
+    const { payload } = signed;
+    const payment = { x402Version: 2 as const, resource, accepted: offer.requirements, payload, ...extensions };
+    const request = { url, body, ...(hangUp ? { hangUp } : {}) };
+    answer = await sendPayment(payer, purse, request, { offer, signed, payment });
+    if (answer.status === 200) return { answer, signed };
   }
-  throw refusalOf(answer, url, payer);
+  const refusal = refusalOf(answer, url, payer);
+  // Nothing was released; what became of a task that may have been, its trail tells.
+  const isRefused = refusal.status < 500 || refusal.code === "settlement_overdue";
+  if (isRefused && refusal.values["taskId"] === undefined) await purse.end(0n);
+  throw refusal;
 }
 
 function expectedOffer(
-  { network, address, clock }: Payer,
+  { network, clock }: Payer,
+  { scheme, payer, facilitator }: Purse,
   { model, salt, request, nonce }: AskedInference,
 ): ExpectedOffer {
-  return { network, payer: address, nonce, salt, model, request, nowSeconds: clock() };
-}
-
-async function signOffer(payer: Payer, offer: Offer, required: PaymentRequired, id: string): Promise<PaymentPayload> {
-  const { authorization, requirements } = offer;
-  const { domain, types, value } = paymentTypedData(authorization, BigInt(payer.network.chainId));
-  const signature = await payer.signer.signTypedData(domain, types, value);
-  return {
-    x402Version: 2,
-    resource: required.resource,
-    accepted: requirements,
-    payload: { signature, permit2Authorization: authorizationToJson(authorization) },
-    ...identifierExtension(required, id),
-  };
+  const who = { scheme, payer, ...(facilitator === undefined ? {} : { facilitator }) };
+  return { network, ...who, nonce, salt, model, request, nowSeconds: clock() };
 }
 
 type SentRequest = Pick<GatewayCall, "url" | "body" | "hangUp">;
 
-/** Sends a payment; once more with an allowance where that is all it lacks and the client may sign one. */
+interface SignedPayment {
+  offer: Offer;
+  signed: SignedOffer;
+  payment: PaymentPayload;
+}
+
+/** Sends a payment; again with what it lacks, as long as the purse has it. */
 async function sendPayment(
   payer: Payer,
+  purse: Purse,
   to: SentRequest,
-  offer: Offer,
-  payment: PaymentPayload,
+  { offer, signed, payment }: SignedPayment,
 ): Promise<GatewayAnswer> {
-  const answer = await sendUntilAnswered(payer, to, payment, offer.timeoutSeconds);
-  const refusal = answer.status === 412 ? OpgError.fromBody(answer.content) : undefined;
-  if (refusal?.code !== "permit2_allowance_required") return answer;
-  const { permitted, deadline } = offer.authorization;
-  const unallowed = { asset: permitted.token, amount: permitted.amount, expiresAt: Number(deadline) };
-  const refused = { required: readOffer(answer.headers), permitNonce: refusal.values["permitNonce"] };
-  const allowance = await signAllowance(payer, unallowed, refused);
-  if (!allowance) return answer;
-  const extensions = { ...payment.extensions, ...allowance };
-  return sendUntilAnswered(payer, to, { ...payment, extensions }, offer.timeoutSeconds);
+  for (let amended = payment; ;) {
+    const answer = await sendUntilAnswered(payer, to, amended, offer.timeoutSeconds);
+    const amendment = answer.status === 200 ? undefined : await purse.amend(signed, answer);
+    if (!amendment) return answer;
+    amended =
+      "payload" in amendment
+        ? { ...amended, payload: amendment.payload }
+        : { ...amended, extensions: { ...amended.extensions, ...amendment.extensions } };
+  }
 }
 
 async function sendUntilAnswered(

@@ -5,6 +5,7 @@ import type { ClientState } from "./clientState.ts";
 import type { Clock, Fetch, RandomBytes } from "./fetch.ts";
 import type { NonceAllocator } from "./nonceAllocator.ts";
 import type { Network } from "../protocol/network.ts";
+import type { PrefundedAccount } from "./prefundedAccount.ts";
 import type { PaymentSigner } from "./signer.ts";
 
 /** Who pays, on which network, within which bounds, and with what. */
@@ -19,6 +20,8 @@ export interface Payer {
   allowance: AllowancePolicy | undefined;
   state: ClientState;
   nonces: NonceAllocator;
+  /** What inferences are paid from; the wallet where there is none. */
+  prefunded: PrefundedAccount | undefined;
   chain: ChainReader | undefined;
   fetch: Fetch;
   clock: Clock;

@@ -8,4 +8,6 @@ export interface PaymentSigner {
     types: Record<string, TypedDataField[]>,
     value: Record<string, unknown>,
   ): Promise<string>;
+  /** Sends a transaction and pays its gas, as a wallet with a provider does. Calls need none; only an account does, now and then. */
+  sendTransaction?(transaction: { to: string; data: string }): Promise<{ hash: string }>;
 }

@@ -6,16 +6,15 @@ import { inferAnswerJson } from "../protocol/inferAnswer.ts";
 import { type StreamStep, streamStepJson } from "../protocol/messages.ts";
 import { domainIn } from "../protocol/network.ts";
 import type { TensorSpec } from "../protocol/model.ts";
-import type { TaskAuthorization } from "../protocol/payment.ts";
 import { joinSteps } from "../protocol/steps.ts";
 import { taskIdOf } from "../protocol/task.ts";
 import { type NamedTensors, tensorsFromJson } from "../protocol/tensors.ts";
 import { openPurchase, paidRequestOf, paymentOf, receive, type WantedInference } from "./buyInference.ts";
 import type { GatewayAnswer } from "./callGateway.ts";
 import type { InferenceEvent } from "./createClient.ts";
-import { payAndSend } from "./payForRequest.ts";
+import { type Means, payAndSend } from "./payForRequest.ts";
 import type { Payer } from "./payer.ts";
-import type { Expenditure } from "./spending.ts";
+import type { SignedTask } from "./purse.ts";
 
 /** No event is larger. */
 const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
@@ -25,7 +24,7 @@ export interface StreamCaller {
   /** Hangs up. */
   signal: AbortSignal | undefined;
   /** Streams that were broken off, by task: what they cost is not known yet. */
-  brokenOff: Map<string, Expenditure>;
+  brokenOff: Map<string, Means>;
 }
 
 /**
@@ -38,18 +37,18 @@ export async function* streamInference(
   { signal, brokenOff }: StreamCaller,
 ): AsyncGenerator<InferenceEvent, void> {
   const purchase = await openPurchase(payer, wanted);
-  const { asked, expenditure } = purchase;
+  const { asked } = purchase;
   const leaving = new AbortController();
   const hangUp = signal ? AbortSignal.any([signal, leaving.signal]) : leaving.signal;
   let taskId: string | undefined;
   let isOver = false;
-  const onSigned = async (signed: TaskAuthorization): Promise<void> => {
-    taskId = taskIdOf(signed.witness, domainIn(payer.network, "taskEscrow"));
-    await payer.state.replace(paymentOf(payer, asked, signed));
+  const onSigned = async (signed: SignedTask): Promise<void> => {
+    taskId = taskIdOf(signed.task, domainIn(payer.network, "taskEscrow"));
+    await payer.state.replace(paymentOf(payer, purchase, signed));
   };
   try {
-    const { answer, authorization } = await payAndSend(payer, { ...asked, hangUp, onSigned }, expenditure);
-    const paid = paidRequestOf(payer, purchase, authorization);
+    const { answer, signed } = await payAndSend(payer, { ...asked, hangUp, onSigned }, purchase);
+    const paid = paidRequestOf(payer, purchase, signed);
     const parts: NamedTensors[] = [];
     for await (const { event, data } of eventsOf(answer)) {
       if (event === "step") yield readStep(read(streamStepJson, data, wanted.url), parts, paid);
@@ -58,7 +57,7 @@ export async function* streamInference(
       isOver = true;
       const answered = read(inferAnswerJson, data, wanted.url);
       checkContinuation(parts, tensorsFromJson(answered.outputs), paid);
-      const inference = await receive(payer, purchase, authorization, answered);
+      const inference = await receive(payer, purchase, signed, answered);
       yield { type: "answer", ...inference };
       return;
     }
@@ -68,7 +67,7 @@ export async function* streamInference(
     throw error instanceof OpgError ? error : broken(wanted.url, taskId, error);
   } finally {
     leaving.abort();
-    if (!isOver && taskId !== undefined) brokenOff.set(taskId, expenditure);
+    if (!isOver && taskId !== undefined) brokenOff.set(taskId, purchase);
   }
 }
 

@@ -1,4 +1,4 @@
-import { AbiCoder, concat, getBytes, keccak256, toBeHex, TypedDataEncoder } from "ethers";
+import { concat, getBytes, hexlify, keccak256, toBeHex, TypedDataEncoder } from "ethers";
 import { z } from "zod";
 import { address, bytes32, uint } from "./hex.ts";
 import { type Keccak, portableKeccak } from "./structHash.ts";
@@ -62,6 +62,11 @@ export function batchToJson(batch: Batch): z.input<typeof batchJson> {
   return { ...batch, epoch: batch.epoch.toString() };
 }
 
+/** Writes a receipt for the wire. */
+export function batchReceiptToJson(receipt: BatchReceipt): z.input<typeof batchReceiptJson> {
+  return { ...receipt, amount: receipt.amount.toString() };
+}
+
 /** What verifiers sign. */
 export function batchTypedData(batch: Batch, settlement: Domain) {
   return { domain: settlementDomain(settlement), types: typesOf("Batch"), value: { ...batch } };
@@ -90,9 +95,16 @@ export function creditsDigest(receipts: number, credits: readonly Share[]): stri
  */
 export function batchLeaf(receipt: BatchReceipt, keccak: Keccak = portableKeccak): string {
   const { salt, taskId, resultHash, payer, payout, amount } = receipt;
-  const types = ["bytes32", "bytes32", "bytes32", "address", "address", "uint256"];
-  const encoded = AbiCoder.defaultAbiCoder().encode(types, [salt, taskId, resultHash, payer, payout, amount]);
-  return concat([keccak(keccak(getBytes(encoded)))]);
+  const words = [salt, taskId, resultHash, wordOfAddress(payer), wordOfAddress(payout), toBeHex(amount, 32)];
+  if (words.some((word) => word.length !== WORD)) throw new RangeError("a field of the receipt has not its length");
+  return hexlify(keccak(keccak(getBytes(`0x${words.map((word) => word.slice(2)).join("")}`))));
+}
+
+/** Digits of 32 bytes as hex. */
+const WORD = 2 + 2 * 32;
+
+function wordOfAddress(address: string): string {
+  return `0x${address.slice(2).padStart(WORD - 2, "0")}`;
 }
 
 /** Sums of charges by account, ascending by account; no account twice, none with nothing. */

@@ -59,6 +59,13 @@ export const errorStatus = {
   permit2_2612_amount_mismatch: 402,
   allowance_sponsoring: 402,
   payment_identifier_conflict: 409,
+  // A prefunded account does not pay for it.
+  task_deadline_expired: 402,
+  invalid_task_signature: 402,
+  task_nonce_used: 402,
+  voucher_required: 402,
+  voucher_invalid: 402,
+  account_insufficient: 402,
   // A merchant's payment, named in an x402 answer that travels under 200.
   merchant_mismatch: 200,
   exposure_limit_reached: 200,
@@ -95,9 +102,17 @@ export const errorStatus = {
   challenge_unknown: 409,
   counts_refused: 409,
   blob_not_published: 403,
+  // A batch is not certified, or a call not proved.
+  unknown_facilitator: 403,
+  receipt_doubled: 409,
+  batch_mismatch: 409,
+  batch_stale: 409,
+  batch_history_missing: 409,
+  not_settled_yet: 409,
   // Ours, to be tried again.
   rate_limited: 429,
   draining: 503,
+  settlement_overdue: 503,
   chain_unavailable: 503,
   facilitator_unavailable: 503,
   node_unavailable: 503,

@@ -16,6 +16,8 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  * | facilitator | `POST /tasks/{taskId}/certificate` | {@link certificateJson} | {@link acceptedCertificateJson} |
  * | facilitator | `POST /tasks/{taskId}/refusals` | {@link refusalJson} | {@link taskRecordJson} |
  * | facilitator | `GET /tasks/{taskId}` | | {@link taskRecordJson} |
+ * | facilitator | `GET /tasks/{taskId}/proof` | | `batchProofJson` |
+ * | facilitator | `GET /batches/{batchId}/receipts/{party}` signed by the party | | `partyReceiptsJson` |
  * | facilitator | `GET /settlements/{id}` | | `settlementStatusJson`, or events `status` of it |
  * | node | `POST /tasks` | {@link releasedRequestJson} | {@link answeredTaskJson} |
  * | node | `POST /tasks` accepting `text/event-stream` | {@link releasedRequestJson} | events `step` ({@link streamStepJson}), `answer` ({@link answeredTaskJson}), `error` |
@@ -27,6 +29,8 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  * | verifier | `POST /admissions/challenges` | {@link challengeRequestJson} | {@link challengeJson} |
  * | verifier | `POST /admissions` | `admissionRequestJson` | {@link admissionSignatureJson} |
  * | verifier | `POST /epochs/{epoch}/counts` | {@link countsJson} | {@link countsSignatureJson} |
+ * | verifier | `POST /batches` | `batchRequestJson` | `batchAnswerJson` |
+ * | verifier | `POST /batches/{batchId}` | `earlierBatchJson` | {@link recordedJson} |
  * | verifier | `GET /info` | | {@link verifierInfoJson} |
  * | hub | `GET`, `PUT /blobs/{digest}` | bytes | bytes |
  */

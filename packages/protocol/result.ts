@@ -1,6 +1,7 @@
-import { concat, sha256, toUtf8Bytes, TypedDataEncoder } from "ethers";
+import { concat, sha256, toUtf8Bytes } from "ethers";
 import { z } from "zod";
 import { address, bytes, bytes32, timestamp, uint } from "./hex.ts";
+import { domainSeparator, type Keccak, portableKeccak, signedDigest, structHash } from "./structHash.ts";
 import { type Domain, settlementDomain, typesOf } from "./typedData.ts";
 
 /** What the node's enclave signs when it has computed: the answer's digest, the charge, and where it is paid to. */
@@ -47,7 +48,19 @@ export function resultTypedData(result: Result, settlement: Domain) {
   return { domain: settlementDomain(settlement), types: typesOf("Result"), value: result };
 }
 
+const hashResult = structHash(typesOf("Result"), "Result");
+
 /** EIP-712 digest of a result in Settlement's domain: what verdicts are about. */
 export function resultHashOf(result: Result, settlement: Domain): string {
-  return TypedDataEncoder.hash(settlementDomain(settlement), typesOf("Result"), result);
+  return resultHasher(settlement)(result);
+}
+
+/**
+ * The same for who hashes many results: the domain is hashed once.
+ *
+ * @param keccak - where a faster one than ethers' is at hand
+ */
+export function resultHasher(settlement: Domain, keccak: Keccak = portableKeccak): (result: Result) => string {
+  const separator = domainSeparator(settlementDomain(settlement));
+  return (result) => signedDigest(separator, hashResult(result, keccak), keccak);
 }

@@ -4,7 +4,7 @@ import { refusalReasons } from "./verdict.ts";
 
 /**
  * Why a transaction was sent: `approve` submits a payer's EIP-2612 permit for Permit2, `capture` settles a task that was
- * released without a lock. Two belong to no task: `authorize` makes another account a signer of the facilitator's entry,
+ * released without a lock, `batch` settles many that accounts pay for. Two belong to no task: `authorize` makes another account a signer of the facilitator's entry,
  * `clear` does nothing in place of a transaction that is not wanted any more.
  */
 export const transactionPurposes = [
@@ -14,6 +14,7 @@ export const transactionPurposes = [
   "settle",
   "refuse",
   "refund",
+  "batch",
   "authorize",
   "clear",
 ] as const;
@@ -33,17 +34,28 @@ export interface Split {
   treasury: bigint;
 }
 
+const BPS = 10_000n;
+
+/** The policy by which something was divided: shares are rounded down, so it is the next whole basis point up. */
+export function policyOf({ node, verifiers, treasury }: Split): FeePolicy {
+  const total = node + verifiers + treasury;
+  if (total === 0n) return { verifierBps: 0n, treasuryBps: 0n };
+  const bpsOf = (amount: bigint): bigint => (amount * BPS + total - 1n) / total;
+  return { verifierBps: bpsOf(verifiers), treasuryBps: BPS - bpsOf(verifiers) - bpsOf(node) };
+}
+
 /** Divides a charge as `Settlement` does: node and verifiers rounded down, the remainder goes to the treasury. */
 export function splitCharge(charge: bigint, { verifierBps, treasuryBps }: FeePolicy): Split {
-  const node = (charge * (10_000n - verifierBps - treasuryBps)) / 10_000n;
-  const verifiers = (charge * verifierBps) / 10_000n;
+  const node = (charge * (BPS - verifierBps - treasuryBps)) / BPS;
+  const verifiers = (charge * verifierBps) / BPS;
   return { node, verifiers, treasury: charge - node - verifiers };
 }
 
 /**
  * Wire shape of the whole story of one task; stable, read by other tools. Amounts are decimal strings in atomic units,
  * `request` and `response` digests. The splits add up to `charge`; `charge` + `refund` is what was locked, where anything
- * was: a task without an `open` among its transactions was captured, and nothing had to be given back.
+ * was: a task without an `open` among its transactions was captured, and nothing had to be given back. Where an account pays,
+ * `charge` is owed from the certificate on, and divided when the batch is settled.
  */
 export const trailJson = z.strictObject({
   taskId: z.string(),
@@ -70,6 +82,21 @@ export const trailJson = z.strictObject({
     z.strictObject({ role: z.enum(["node", "verifiers", "treasury"]), to: z.string(), amount: z.string() }),
   ),
   refund: z.string(),
+  /** Only of a task that a prefunded account pays for: its place in the batch that settled it. */
+  account: z
+    .strictObject({
+      batch: z
+        .strictObject({
+          batchId: z.string(),
+          /** How many receipts share the batch's transaction. */
+          receipts: z.int(),
+          leaf: z.string(),
+          /** Siblings from the leaf up to the batch's root. */
+          path: z.array(z.string()),
+        })
+        .nullable(),
+    })
+    .optional(),
   transactions: z.array(
     z.strictObject({
       purpose: z.enum(transactionPurposes),
@@ -92,7 +119,8 @@ export function trailProblems(trail: Trail): string[] {
   const charge = BigInt(trail.charge);
   const split = trail.splits.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
   const problems: string[] = [];
-  if (split !== charge) problems.push(`the splits add up to ${split}, the charge is ${charge}`);
+  const isOwed = trail.account !== undefined && trail.state === "certified" && split === 0n;
+  if (split !== charge && !isOwed) problems.push(`the splits add up to ${split}, the charge is ${charge}`);
   if (wasLocked(trail)) {
     const returned = charge + BigInt(trail.refund);
     const isOver = trail.state === "settled" || trail.state === "refunded";

@@ -15,7 +15,7 @@ export interface BenchNetwork extends LocalNetwork {
 }
 
 /** 1 OPG. */
-const FUNDS = 10n ** 18n;
+export const FUNDS = 10n ** 18n;
 /** Time between two blocks. */
 export const BLOCK_SECONDS = 1;
 

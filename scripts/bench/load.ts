@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Pool } from "undici";
+import { HttpSenders } from "./httpSender.ts";
 
 /** What a run of requests came to. */
 export interface LoadResult {
@@ -34,20 +34,18 @@ type Send = (body: string, dueAt: number) => Promise<void>;
 /** Sends each body once, until the time is over. */
 export async function sendLoad(options: LoadOptions): Promise<LoadResult> {
   const { url, path, connections, right } = options;
-  const pool = new Pool(url, { connections, pipelining: 1 });
-  const headers = { "content-type": "application/json" };
+  const senders = await HttpSenders.open(new URL(url), path, connections);
   const latencies: number[] = [];
   const wrong: string[] = [];
   const send: Send = async (body, dueAt) => {
-    const answer = await pool.request({ path, method: "POST", headers, body });
-    const text = await answer.body.text();
+    const answer = await senders.post(body);
     latencies.push(performance.now() - dueAt);
-    if (!text.startsWith(right)) wrong.push(`${answer.statusCode} ${text}`);
+    if (!answer.body.startsWith(right)) wrong.push(`${answer.status} ${answer.body}`);
   };
   const started = performance.now();
   await (options.rate === undefined ? inTurn(options, started, send) : atRate(options, options.rate, started, send));
   const seconds = (performance.now() - started) / 1000;
-  await pool.close();
+  senders.close();
   latencies.sort((one, other) => one - other);
   const [wrongAnswer] = wrong;
   return {

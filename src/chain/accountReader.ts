@@ -1,4 +1,5 @@
-import { getAddress, type Provider } from "ethers";
+import type { Provider } from "ethers";
+import { checksumAddress } from "#protocol/checksumAddress.ts";
 import { PayerReader__factory } from "#typechain/index.ts";
 import type { Authorizers, PrefundedAccount } from "./accounts.ts";
 
@@ -58,7 +59,7 @@ function encode(taskEscrow: string, facilitator: string, payers: readonly string
 function decode(answer: string): AccountState[] {
   const digitsAt = (index: number): string => answer.slice(2 + index * WORD, 2 + (index + 1) * WORD);
   const uintAt = (index: number): bigint => BigInt(`0x${digitsAt(index)}`);
-  const addressAt = (index: number): string => getAddress(`0x${digitsAt(index).slice(24)}`);
+  const addressAt = (index: number): string => checksumAddress(`0x${digitsAt(index).slice(24)}`);
   return Array.from({ length: Number(uintAt(1)) }, (_, index) => {
     const at = 2 + index * ACCOUNT_WORDS;
     return {

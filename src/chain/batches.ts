@@ -1,5 +1,6 @@
 import { type BlockTag, type Provider, Signature } from "ethers";
 import { type Batch, type Share, shareWord } from "#protocol/batch.ts";
+import type { Split } from "#protocol/settlement.ts";
 import { type ISettlement, ISettlement__factory } from "#typechain/index.ts";
 import { type BlockRange, type LogPlace, placeOf, searchBlocks } from "./blockRange.ts";
 import type { Call } from "./call.ts";
@@ -21,6 +22,11 @@ export interface SettledBatch extends LogPlace {
   nodeAmount: bigint;
   verifierAmount: bigint;
   treasuryAmount: bigint;
+}
+
+/** What a batch divided among nodes, verifiers and treasury. */
+export function divisionOf({ nodeAmount, verifierAmount, treasuryAmount }: SettledBatch): Split {
+  return { node: nodeAmount, verifiers: verifierAmount, treasury: treasuryAmount };
 }
 
 /** What a batch paid one payee; amounts in atomic units. */

@@ -20,7 +20,7 @@ export interface Executor {
 
 /** Limits of an executor. */
 export interface ExecutorOptions {
-  /** Longest run, building the session included; 60 by default. */
+  /** Longest run, building the session included and starting the engine not; 60 by default. */
   timeoutSeconds?: number;
   /** Most runs under way and waiting; 16 by default. */
   maxRuns?: number;

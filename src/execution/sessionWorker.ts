@@ -11,16 +11,29 @@ import type { WorkerAnswer, WorkerRequest } from "./workerMessages.ts";
 export class SessionWorker {
   readonly #thread: Worker;
   readonly #maxSessions: number;
+  /** Resolves when the thread takes models, or to the reason why it takes none. */
+  readonly #started: Promise<string | undefined>;
   /** Digests of the models that the thread has a session for, least recently used first. */
   #loaded: string[] = [];
 
   constructor(engine: Uint8Array, maxSessions: number) {
     this.#thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData: engine });
     this.#maxSessions = maxSessions;
+    this.#started = new Promise((resolve) => {
+      this.#thread.once("message", () => resolve(undefined));
+      this.#thread.once("error", (error) => resolve(String(error)));
+      this.#thread.once("exit", () => resolve(THREAD_ENDED));
+    });
   }
 
-  /** Runs a model once. Inputs must fit it. @throws OpgError `execution_failed` or `timeout` */
+  /**
+   * Runs a model once. Inputs must fit it. The time that the engine takes to start does not count.
+   *
+   * @throws OpgError `execution_failed` or `timeout`
+   */
   async run(model: Model, inputs: NamedTensors, timeoutSeconds: number): Promise<NamedTensors> {
+    const notStarted = await this.#started;
+    if (notStarted !== undefined) throw failed(model, notStarted);
     const others = this.#loaded.filter((digest) => digest !== model.digest);
     const release = others.slice(0, Math.max(0, others.length + 1 - this.#maxSessions));
     const load = this.#loaded.includes(model.digest) ? {} : { load: model.bytes };
@@ -40,7 +53,7 @@ export class SessionWorker {
       const timer = setTimeout(() => settle(() => reject(timedOut(timeoutSeconds))), timeoutSeconds * 1000);
       const onMessage = (answer: WorkerAnswer) => settle(() => resolve(answer));
       const onError = (error: unknown) => settle(() => resolve({ failure: String(error) }));
-      const onExit = () => settle(() => resolve({ failure: "the worker thread ended" }));
+      const onExit = () => settle(() => resolve({ failure: THREAD_ENDED }));
       const settle = (finish: () => void) => {
         clearTimeout(timer);
         thread.off("message", onMessage).off("error", onError).off("exit", onExit);
@@ -52,6 +65,7 @@ export class SessionWorker {
   }
 }
 
+const THREAD_ENDED = "the worker thread ended";
 const MAX_REASON_CHARACTERS = 300;
 
 function failed({ digest }: Model, reason: string): OpgError {

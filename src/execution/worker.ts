@@ -22,6 +22,10 @@ parentPort?.on("message", (request: WorkerRequest) => {
   );
 });
 
+// The engine is built before any model comes: what that takes is not the first model's time. This model is none.
+await createSession(new Uint8Array()).catch(() => undefined);
+parentPort?.postMessage("started");
+
 async function answer({ digest, load, release, inputs }: WorkerRequest): Promise<WorkerAnswer> {
   for (const evicted of release) {
     await sessions.get(evicted)?.release();

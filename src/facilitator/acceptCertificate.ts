@@ -5,13 +5,14 @@ import { domainIn } from "#protocol/network.ts";
 import { resultHashOf } from "#protocol/result.ts";
 import type { SignedVerdict } from "#protocol/verdict.ts";
 import type { z } from "zod";
-import { acceptedEpochs, verdictsOfMembers } from "./acceptedEpochs.ts";
+import { acceptedEpochs, type SetDependencies, verdictsOfMembers } from "./acceptedEpochs.ts";
 import { isOverdue } from "./chainTime.ts";
 import { requirePassed } from "./checks/check.ts";
 import { checkSignedResult } from "./checks/checkSignedResult.ts";
 import { checkVerdict } from "./checks/checkVerdict.ts";
 import type { ActingDependencies } from "./dependencies.ts";
 import { findReleased } from "./findReleased.ts";
+import { chargeAccount } from "./prefunded/chargeAccount.ts";
 
 type AcceptedCertificate = z.input<typeof acceptedCertificateJson>;
 
@@ -29,8 +30,10 @@ export async function acceptCertificate(
   message: CertificateMessage,
 ): Promise<AcceptedCertificate> {
   const { store, closer, network, logger } = dependencies;
-  const { task, state } = await findReleased(store, taskId);
+  const stored = await findReleased(store, taskId);
+  const { task, state } = stored;
   requirePassed(checkSignedResult(message, { taskId, task, settlement: domainIn(network, "settlement") }));
+  if (stored.prefunded) return chargeAccount(dependencies, stored, message);
   requireOpenEnded(taskId, state);
   if (state === "released") {
     // Kept, it would be a charge that the payer seems to have withheld.
@@ -57,14 +60,15 @@ function requireOpenEnded(taskId: string, state: string): void {
   }
 }
 
-function taskLost(taskId: string, state: string): OpgError {
+/** The error for a task that nobody can settle any more. */
+export function taskLost(taskId: string, state: string): OpgError {
   const words = "The task ended without a certificate in time; its payer keeps the money, or is being refunded.";
   return new OpgError("task_lost", words, { taskId, state });
 }
 
-/** The valid verdicts of an accepted epoch in which enough members agree. */
-async function requireQuorum(
-  dependencies: ActingDependencies,
+/** The valid verdicts of an accepted epoch in which enough members agree. @throws OpgError `certificate_incomplete` */
+export async function requireQuorum(
+  dependencies: SetDependencies & Pick<ActingDependencies, "network">,
   mode: number,
   { result, verdicts }: CertificateMessage,
 ): Promise<SignedVerdict[]> {

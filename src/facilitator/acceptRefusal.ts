@@ -23,7 +23,7 @@ export async function acceptRefusal(
   { result, verdict }: RefusalMessage,
 ): Promise<StoredTask> {
   const { store, closer, network, logger } = dependencies;
-  const { task, state } = await findReleased(store, taskId);
+  const { task, state, prefunded } = await findReleased(store, taskId);
   const settlement = domainIn(network, "settlement");
   const resultHash = resultHashOf(result, settlement);
   requirePassed(checkResultTask(result, taskId));
@@ -50,7 +50,9 @@ export async function acceptRefusal(
   const refusals = verdicts.filter(
     (other) => !other.agrees && other.resultHash === resultHash && other.epoch === verdict.epoch,
   );
-  if (refusals.length >= accepted.threshold) {
+  if (refusals.length >= accepted.threshold && prefunded) {
+    await store.recordRefund(taskId, task.payer, result);
+  } else if (refusals.length >= accepted.threshold) {
     await store.recordRefused(taskId, result);
     await closer.close(taskId);
   }

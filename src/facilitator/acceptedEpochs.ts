@@ -1,6 +1,6 @@
+import type { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import type { SignedVerdict } from "#protocol/verdict.ts";
-import { chainTime } from "./chainTime.ts";
-import type { Dependencies } from "./dependencies.ts";
+import { chainTime, type NewestBlock } from "./chainTime.ts";
 
 /** An epoch whose certificates the contracts take now. */
 export interface AcceptedEpoch {
@@ -8,7 +8,11 @@ export interface AcceptedEpoch {
   threshold: number;
 }
 
-type SetDependencies = Pick<Dependencies, "verifierSet" | "provider">;
+/** Who says which epochs there are. */
+export interface SetDependencies {
+  verifierSet: Pick<VerifierSetAdapter, "currentEpoch" | "epoch" | "graceSeconds" | "isMember">;
+  provider: NewestBlock;
+}
 
 /** The current epoch, then the one before it while its grace period lasts. @throws OpgError `chain_unavailable` */
 export async function acceptedEpochs({ verifierSet, provider }: SetDependencies): Promise<AcceptedEpoch[]> {
@@ -28,7 +32,7 @@ export async function acceptedEpochs({ verifierSet, provider }: SetDependencies)
 
 /** Those of `verdicts` that members of `epoch` gave in it, one per member. */
 export async function verdictsOfMembers(
-  { verifierSet }: Pick<Dependencies, "verifierSet">,
+  { verifierSet }: Pick<SetDependencies, "verifierSet">,
   verdicts: readonly SignedVerdict[],
   epoch: number,
 ): Promise<SignedVerdict[]> {

@@ -2,8 +2,11 @@ import type { Context, Hono } from "hono";
 import { OpgError } from "#protocol/errors.ts";
 import { bytes32 } from "#protocol/hex.ts";
 import { certificateJson, refusalJson } from "#protocol/messages.ts";
+import { PREFUNDED_SCHEME } from "#protocol/prefunded.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { acceptCertificate } from "./acceptCertificate.ts";
+import { BatchProofs } from "./batches/batchProofs.ts";
+import { addPartyReceiptsRoute } from "./batches/partyReceiptsRoute.ts";
 import { acceptPayment } from "./acceptPayment.ts";
 import { acceptRefusal } from "./acceptRefusal.ts";
 import { addMerchantRoutes } from "./merchant/addMerchantRoutes.ts";
@@ -14,6 +17,9 @@ import type { ActingDependencies } from "./dependencies.ts";
 import { addBacklogMetrics } from "./backlogMetrics.ts";
 import { addExposureMetrics } from "./exposureMetrics.ts";
 import { joinCalls } from "./joinCalls.ts";
+import { acceptPrefunded } from "./prefunded/acceptPrefunded.ts";
+import { addAccountMetrics } from "./prefunded/accountMetrics.ts";
+import { readPrefundedPayment } from "./prefunded/prefundedPayment.ts";
 import { envelopeOf, paymentBodyJson, readPayment } from "./readPayment.ts";
 import { addSettlementStatusRoutes } from "./settlementStatusRoutes.ts";
 import { taskRecord } from "./taskRecord.ts";
@@ -27,6 +33,7 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
   const app = createApp(logger, MAX_BODY_BYTES, operations);
   addExposureMetrics(operations.registry, store, terms.exposureCap);
   addBacklogMetrics(operations.registry, store);
+  addAccountMetrics(operations.registry, dependencies);
   const accept = joinCalls(sameness, (payment: TaskPayment) => acceptPayment(dependencies, payment));
 
   app.get("/info", (context) => context.json({ facilitator: terms.facilitator }));
@@ -34,6 +41,10 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
   app.post("/tasks", async (context) => {
     const body = await readBody(context, paymentBodyJson);
     requirePassed(checkEnvelope(envelopeOf(body), terms));
+    if (body.paymentRequirements.scheme === PREFUNDED_SCHEME) {
+      const payment = readPrefundedPayment(body, dependencies.callDigests);
+      return context.json(await acceptPrefunded(dependencies, payment));
+    }
     return context.json(await accept(readPayment(body, terms.chainId)));
   });
 
@@ -43,6 +54,11 @@ export function createFacilitatorApp(dependencies: ActingDependencies): Hono {
     if (!stored) throw unknownTask(taskId);
     return context.json(taskRecord(stored, terms.facilitator));
   });
+
+  const proofs = new BatchProofs(store);
+  app.get("/tasks/:taskId/proof", async (context) => context.json(await proofs.proofOf(taskIdIn(context))));
+
+  addPartyReceiptsRoute(app, dependencies);
 
   app.post("/tasks/:taskId/certificate", async (context) => {
     const taskId = taskIdIn(context);

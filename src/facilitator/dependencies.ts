@@ -1,4 +1,5 @@
 import type { Wallet } from "ethers";
+import type { AccountStates } from "#chain/accountStates.ts";
 import type { ChainHead } from "#chain/chainHead.ts";
 import type { ObservedBlock, PayerStates } from "#chain/payerStates.ts";
 import type { RpcProvider } from "#chain/rpcProvider.ts";
@@ -10,10 +11,13 @@ import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
+import type { SetDependencies } from "./acceptedEpochs.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
 import type { PaymentSettler } from "./merchant/paymentSettler.ts";
 import type { Depths } from "./inclusionWatch.ts";
 import type { Outbox } from "./outbox.ts";
+import type { CallDigests } from "./prefunded/callDigests.ts";
+import type { SignRelease } from "./prefunded/releaseSigner.ts";
 import type { TaskCloser } from "./taskCloser.ts";
 import type { TaskOpener } from "./taskOpener.ts";
 
@@ -26,6 +30,12 @@ export interface Dependencies {
   head: ChainHead;
   /** What payers can pay, out of memory. */
   payers: PayerStates;
+  /** What payers have in their accounts at this facilitator, out of memory. */
+  accounts: AccountStates;
+  callDigests: CallDigests;
+  signRelease: SignRelease;
+  /** The verifier set as of the newest block, out of memory. */
+  rememberedSet: SetDependencies;
   /** Whether governance has stopped new tasks. */
   entriesPaused: (block: ObservedBlock) => Promise<boolean>;
   escrow: TaskEscrowAdapter;

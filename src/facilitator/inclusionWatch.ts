@@ -25,6 +25,9 @@ export interface WatchDependencies {
   logger: Logger;
 }
 
+/** One that a block holds. */
+type Placed = Watched & { place: Receipt };
+
 /** Transactions that are asked about at the same time. */
 const ASKED_AT_ONCE = 16;
 
@@ -111,8 +114,7 @@ export class InclusionWatch {
       this.#newest = block;
       const isWhole = !isGap && !this.#isBehind;
       this.#isBehind = true;
-      await (isWhole ? this.#follow(block) : this.#askAll([...this.#watched.values()]));
-      this.#isBehind = false;
+      this.#isBehind = !(isWhole ? await this.#follow(block) : await this.#askAll([...this.#watched.values()]));
       await this.#countAll();
       await this.#finish(block);
     });
@@ -130,33 +132,44 @@ export class InclusionWatch {
     this.#byHash.set(hash, item);
   }
 
-  async #follow(block: HeadBlock): Promise<void> {
+  /** @returns true: after it nothing is left to be asked */
+  async #follow(block: HeadBlock): Promise<true> {
     const replaced = this.#placed().filter(
       ({ place }) => place.blockNumber >= block.number && place.blockHash !== block.hash,
     );
     for (const item of replaced) await this.#takeOut(item);
     const held = block.transactions.filter((hash) => this.#byHash.get(hash)?.place?.blockHash !== block.hash);
     const ours = held.filter((hash) => this.#byHash.has(hash));
-    if (ours.length === 0) return;
+    if (ours.length === 0) return true;
     for (const receipt of await readBlockReceipts(this.#dependencies.provider, block, ours)) {
       const item = this.#byHash.get(receipt.hash);
       if (item) this.#put(item, receipt);
     }
+    return true;
   }
 
-  async #askAll(items: readonly Watched[]): Promise<void> {
+  /** @returns whether the answers told of each where it is */
+  async #askAll(items: readonly Watched[]): Promise<boolean> {
+    let isClear = true;
     const blocks = blocksByNumber(this.#dependencies.provider);
     for (let from = 0; from < items.length; from += ASKED_AT_ONCE) {
       const asking = items.slice(from, from + ASKED_AT_ONCE).map((item) => this.#ask(item, blocks));
       // None may still be asking when the next turn begins.
-      const failed = (await Promise.allSettled(asking)).find(({ status }) => status === "rejected");
-      if (failed?.status === "rejected") throw failed.reason;
+      for (const asked of await Promise.allSettled(asking)) {
+        if (asked.status === "rejected") throw asked.reason;
+        isClear &&= asked.value;
+      }
     }
+    return isClear;
   }
 
-  /** One that is not watched any more is left alone, and a receipt that is only missing changes nothing. */
-  async #ask(item: Watched, blocks: BlocksByNumber): Promise<void> {
-    if (this.find(item.transaction) !== item) return;
+  /**
+   * One that is not watched any more is left alone. A receipt that is only missing changes nothing.
+   *
+   * @returns whether receipt and block agree; while the chain is being reorganised they may not
+   */
+  async #ask(item: Watched, blocks: BlocksByNumber): Promise<boolean> {
+    if (this.find(item.transaction) !== item) return true;
     const { provider } = this.#dependencies;
     const receipts = await Promise.all(item.attempts.map(({ hash }) => readReceipt(provider, hash)));
     const shown = await Promise.all(receipts.map(async (receipt) => receipt && (await isShown(receipt, blocks))));
@@ -164,10 +177,11 @@ export class InclusionWatch {
     const { place } = item;
     if (place && place.blockHash !== found?.blockHash) {
       const there = await blocks(place.blockNumber);
-      if (!there || there.hash === place.blockHash) return;
+      if (!there || there.hash === place.blockHash) return false;
       await this.#takeOut(item);
     }
     if (found && !item.place) this.#put(item, found);
+    return true;
   }
 
   #put(item: Watched, receipt: Receipt): void {
@@ -221,8 +235,23 @@ export class InclusionWatch {
       ({ isCounted, place }) => isCounted && number - place.blockNumber + 1 >= depths.reorgBlocks,
     );
     if (deep.length === 0) return;
-    await store.recordFinal(deep.map(({ transaction: { signer, nonce } }) => ({ signer, nonce })));
-    for (const item of deep) this.#forget(item);
+    const held = await this.#stillHeld(deep);
+    if (held.length === 0) return;
+    await store.recordFinal(held.map(({ transaction: { signer, nonce } }) => ({ signer, nonce })));
+    for (const item of held) this.#forget(item);
+  }
+
+  /** The last look at those that are going to be forgotten, whatever was missed before: one call per block. */
+  async #stillHeld(items: readonly Placed[]): Promise<Placed[]> {
+    const blocks = blocksByNumber(this.#dependencies.provider);
+    const held: Placed[] = [];
+    for (const item of items) {
+      const { blockNumber, blockHash } = item.place;
+      const there = await blocks(blockNumber);
+      if (there?.hash === blockHash) held.push(item);
+      else if (there) await this.#takeOut(item);
+    }
+    return held;
   }
 
   #forget(item: Watched): void {
@@ -234,8 +263,8 @@ export class InclusionWatch {
     return (this.#newest?.number ?? blockNumber) - blockNumber + 1;
   }
 
-  #placed(): (Watched & { place: Receipt })[] {
-    return [...this.#watched.values()].filter((item): item is Watched & { place: Receipt } => item.place !== undefined);
+  #placed(): Placed[] {
+    return [...this.#watched.values()].filter((item): item is Placed => item.place !== undefined);
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Wallet } from "ethers";
+import { AccountReaderAdapter } from "#chain/accountReader.ts";
+import { AccountStates } from "#chain/accountStates.ts";
 import { ChainHead } from "#chain/chainHead.ts";
 import { PayerReaderAdapter } from "#chain/payerReader.ts";
-import { PayerStates } from "#chain/payerStates.ts";
+import { PayerStates, type PayerStatesDependencies } from "#chain/payerStates.ts";
 import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { OpgError } from "#protocol/errors.ts";
@@ -54,20 +56,35 @@ export async function layFoundations(
   const store = await openStore(config.DATABASE_URL, logger);
   watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
   watchDatabase(operations, store.observed);
-  const reader = new PayerReaderAdapter(network.contracts.payerReader, provider);
-  const payers = new PayerStates({
-    provider,
-    head: new ChainHead(provider),
-    reader,
-    clock,
-    maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS,
-  });
+  const age = { clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS };
+  const followed = followPayers(network, provider, wallet.address, age);
   const addresses = wallets.map(({ address }) => address);
   addSignerMetrics(operations.registry, provider, addresses);
   const confirmations = config.OPG_CONFIRMATIONS;
   const depths = { confirmations, reorgBlocks: Math.max(config.OPG_REORG_BLOCKS, confirmations) };
   const watching = { head, depths, inclusionWaitSeconds };
-  return { network, provider, payers, escrow, wallet, wallets, store, operations, clock, logger, ...watching };
+  return { network, provider, ...followed, escrow, wallet, wallets, store, operations, clock, logger, ...watching };
+}
+
+/** What payers can pay with, by one look at the chain for both. */
+function followPayers(
+  { contracts }: Network,
+  provider: ChainProvider,
+  facilitator: string,
+  age: Pick<PayerStatesDependencies, "clock" | "maxBlockAgeSeconds">,
+): Pick<Foundations, "payers" | "accounts"> {
+  const head = new ChainHead(provider);
+  const { payerReader, taskEscrow } = contracts;
+  const reader = new PayerReaderAdapter(payerReader, provider);
+  const accountReader = new AccountReaderAdapter(payerReader, taskEscrow, provider);
+  return {
+    payers: new PayerStates({ provider, head, reader, ...age }),
+    accounts: new AccountStates({
+      head,
+      read: (payers, block) => accountReader.read(facilitator, payers, block),
+      ...age,
+    }),
+  };
 }
 
 /** What everything else of a facilitator is made from. */
@@ -75,6 +92,7 @@ export interface Foundations extends Pick<ActingDependencies, "head" | "depths" 
   network: Network;
   provider: ChainProvider;
   payers: PayerStates;
+  accounts: AccountStates;
   escrow: TaskEscrowAdapter;
   wallet: Wallet;
   /** Those who send; `wallet` first. */

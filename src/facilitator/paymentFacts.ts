@@ -3,7 +3,7 @@ import type { PayerStates } from "#chain/payerStates.ts";
 import { readPermitFacts } from "#chain/permitFacts.ts";
 import type { Holding } from "#store/taskClaims.ts";
 import type { PaymentFacts, TaskPayment } from "./checks/payment.ts";
-import { recoverSigner } from "./checks/recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 import type { Dependencies } from "./dependencies.ts";
 
 /**

@@ -2,13 +2,14 @@ import { oncePerBlock } from "#chain/oncePerBlock.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { OpgError } from "#protocol/errors.ts";
-import { caip2, type Network } from "#protocol/network.ts";
+import { caip2, domainIn, type Network } from "#protocol/network.ts";
 import { readConfig } from "#service/config.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
 import { repeat, type Repeated } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { createFacilitatorApp } from "./app.ts";
+import { createBatchDuty } from "./batches/createBatchDuty.ts";
 import { authorizeSigners } from "./authorizeSigners.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
 import type { ActingDependencies } from "./dependencies.ts";
@@ -21,11 +22,16 @@ import { Outbox } from "./outbox.ts";
 import { addSignersMetrics, createOutboxCounters } from "./outboxMetrics.ts";
 import { TaskCloser } from "./taskCloser.ts";
 import { TaskOpener } from "./taskOpener.ts";
-import { facilitatorVariables } from "./variables.ts";
+import { callDigests } from "./prefunded/callDigests.ts";
+import { endOverdue } from "./prefunded/endOverdue.ts";
+import { releaseSigner } from "./prefunded/releaseSigner.ts";
+import { rememberedSet } from "./prefunded/rememberedSet.ts";
+import { type FacilitatorConfig, facilitatorVariables } from "./variables.ts";
 
 /** How often a new block is looked for. */
 const FOLLOW_EVERY_SECONDS = 0.25;
 const FINISH_EVERY_SECONDS = 2;
+const BATCH_EVERY_SECONDS = 1;
 const FORGET_EVERY_SECONDS = 600;
 const AUTHORIZE_EVERY_SECONDS = 10;
 
@@ -46,6 +52,7 @@ export async function startFacilitator(
 
   await dependencies.outbox.start();
   const duties = startDuties(dependencies, config.OPG_RETENTION_SECONDS);
+  const batches = startBatches(dependencies, config);
   const server = await startHttpServer(createFacilitatorApp(dependencies), {
     host: config.OPG_HOST,
     port: config.OPG_PORT,
@@ -57,23 +64,42 @@ export async function startFacilitator(
       operations.readiness.drain();
       await server.close(config.OPG_DRAIN_SECONDS);
       dependencies.outbox.stop();
-      await Promise.all(duties.map((duty) => duty.stop()));
+      await Promise.all([batches.stop(), ...duties.map((duty) => duty.stop())]);
       await store.close();
       provider.destroy();
     },
   };
 }
 
+/** An operator demands a batch by the signal SIGUSR2. */
+function startBatches(dependencies: ActingDependencies, config: FacilitatorConfig): Pick<Repeated, "stop"> {
+  const terms = { receipts: config.OPG_BATCH_RECEIPTS, ageSeconds: config.OPG_BATCH_AGE_SECONDS };
+  const duty = createBatchDuty(terms, dependencies);
+  const settling = repeat("settle batches", BATCH_EVERY_SECONDS, () => duty.advance(), dependencies.logger);
+  const demand = (): void => {
+    duty.demand();
+    settling.now();
+  };
+  process.on("SIGUSR2", demand);
+  return {
+    stop: async () => {
+      process.off("SIGUSR2", demand);
+      await settling.stop();
+    },
+  };
+}
+
 function startDuties(dependencies: ActingDependencies, retentionSeconds: number): Repeated[] {
-  const { logger, payers, head } = dependencies;
+  const { logger, payers, accounts, head } = dependencies;
   const followPayers = async (): Promise<void> => {
-    await payers.advance();
+    await Promise.all([payers.advance(), accounts.advance()]);
   };
   const forget = () => forgetEnded(dependencies, retentionSeconds);
   return [
     repeat("follow blocks", FOLLOW_EVERY_SECONDS, () => head.advance(), logger),
     repeat("follow payers", FOLLOW_EVERY_SECONDS, followPayers, logger),
     repeat("finish tasks", FINISH_EVERY_SECONDS, () => finishTasks(dependencies), logger),
+    repeat("end overdue calls", FINISH_EVERY_SECONDS, () => endOverdue(dependencies), logger),
     repeat("finish payments", FINISH_EVERY_SECONDS, () => finishPayments(dependencies), logger),
     repeat("authorize signers", AUTHORIZE_EVERY_SECONDS, () => authorizeSigners(dependencies), logger),
     repeat("forget what ended", FORGET_EVERY_SECONDS, forget, logger),
@@ -81,7 +107,7 @@ function startDuties(dependencies: ActingDependencies, retentionSeconds: number)
 }
 
 function connect(foundations: Foundations, exposureCap: bigint): ActingDependencies {
-  const { network, provider, escrow, wallet, operations } = foundations;
+  const { network, provider, head, escrow, wallet, operations } = foundations;
   const terms: PaymentTerms = {
     chainId: BigInt(network.chainId),
     network: caip2(network),
@@ -91,17 +117,23 @@ function connect(foundations: Foundations, exposureCap: bigint): ActingDependenc
     entry: entryIn(network, wallet.address),
     maxTaskSeconds: network.parameters.maxTaskSeconds,
     settleWindowSeconds: network.parameters.settleWindowSeconds,
+    withdrawDelaySeconds: network.parameters.withdrawDelaySeconds,
     exposureCap,
   };
   const counters = createOutboxCounters(operations.registry);
   const outbox = new Outbox({ ...foundations, chainId: terms.chainId, counters });
   addSignersMetrics(operations.registry, outbox.signers);
+  const verifierSet = new VerifierSetAdapter(network.contracts.verifierSet, provider);
+  const digests = callDigests(domainIn(network, "taskEscrow"));
   const dependencies = {
     ...foundations,
     terms,
+    callDigests: digests,
+    signRelease: releaseSigner(wallet, digests),
+    rememberedSet: rememberedSet(head, verifierSet),
     entriesPaused: oncePerBlock((blockNumber) => escrow.entriesPaused(blockNumber)),
     settlement: new SettlementAdapter(network.contracts.settlement, provider),
-    verifierSet: new VerifierSetAdapter(network.contracts.verifierSet, provider),
+    verifierSet,
     outbox,
   };
   return {

@@ -61,7 +61,8 @@ export class TaskCloser {
 
   async #submit(taskId: string): Promise<SentStep | undefined> {
     const stored = await this.#dependencies.store.findTask(taskId);
-    if (!stored) return undefined;
+    // A batch ends what an account pays for.
+    if (!stored || stored.prefunded) return undefined;
     const isLocked = await this.#isLocked(stored);
     const isLate = await this.#isLate(stored, isLocked);
     const pending = isLate ? undefined : pendingIn(stored);

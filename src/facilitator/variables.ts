@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_BATCH_RECEIPTS } from "#protocol/batchMessages.ts";
 import {
   atomicUnits,
   daemonVariables,
@@ -28,6 +29,10 @@ export const facilitatorVariables = {
   OPG_REORG_BLOCKS: wholeNumber(1, 100).default(12),
   /** What one payer may owe of a token without a lock, atomic units. */
   OPG_EXPOSURE_CAP: atomicUnits.default(DEFAULT_EXPOSURE_CAP),
+  /** A batch is built as soon as so many receipts wait for it, */
+  OPG_BATCH_RECEIPTS: wholeNumber(1, MAX_BATCH_RECEIPTS).default(MAX_BATCH_RECEIPTS),
+  /** or one has waited so long. */
+  OPG_BATCH_AGE_SECONDS: wholeNumber(1, 7 * 24 * 3600).default(600),
   /** Ended tasks and payments are forgotten so long after their authorizations are over. */
   OPG_RETENTION_SECONDS: retentionSeconds,
   /** What requests that are cut off began is taken up at the next start. */

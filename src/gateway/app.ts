@@ -22,6 +22,7 @@ const methods: Record<string, "GET" | "POST"> = {
   "/v1/models": "GET",
   "/v1/models/:model": "GET",
   "/v1/tasks/:taskId": "GET",
+  "/v1/tasks/:taskId/proof": "GET",
 };
 
 /** The gateway's public HTTP interface. */

@@ -1,4 +1,4 @@
-import { OpgError } from "#protocol/errors.ts";
+import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import { policies } from "#protocol/task.ts";
 import type { Gateway } from "./gateway.ts";
 import { facilitatorOf } from "./facilitatorOf.ts";
@@ -25,19 +25,20 @@ export interface PaidFor {
  * body and payment. Signature and funds are the facilitator's to check.
  *
  * @throws OpgError `task_terms_mismatch`, `task_request_mismatch`, `task_underpaid`, `permit2_amount_mismatch`,
- * `permit2_deadline_expired`, `task_deadline_too_far`
+ * `permit2_deadline_expired`, `task_deadline_expired`, `task_deadline_too_far`
  */
 export function checkPayment(gateway: Gateway, payment: SentPayment, paidFor: PaidFor): void {
-  if (payment.scheme === "task") checkTaskPayment(gateway, payment, paidFor);
-  else checkUptoPayment(gateway, payment, paidFor);
+  if (payment.scheme === "upto") checkUptoPayment(gateway, payment, paidFor);
+  else checkTaskPayment(gateway, payment, paidFor);
 }
 
 function checkTaskPayment(gateway: Gateway, payment: SentTaskPayment, paidFor: PaidFor): void {
-  const { model, request, maxAmount, deadline } = payment.authorization.witness;
+  const { model, request, maxAmount, deadline } = payment.task;
   checkTerms(gateway, payment);
   if (model !== paidFor.versionId || request !== paidFor.request) throw requestMismatch();
   if (maxAmount < paidFor.price) throw underpaid(maxAmount, paidFor.price);
-  checkDeadline(gateway, BigInt(deadline), gateway.settings.taskSeconds + CLOCK_SKEW_SECONDS);
+  const expired = payment.scheme === "prefunded" ? "task_deadline_expired" : "permit2_deadline_expired";
+  checkDeadline(gateway, BigInt(deadline), gateway.settings.taskSeconds + CLOCK_SKEW_SECONDS, expired);
 }
 
 /** Checks what a task cannot be made without; the facilitator checks every term of the authorization. */
@@ -45,21 +46,27 @@ function checkUptoPayment(gateway: Gateway, { payload, salt, authorization }: Se
   const { request, price } = paidFor;
   const { maxTaskSeconds, settleWindowSeconds } = gateway.network.parameters;
   checkAccepted(payload.accepted, uptoRequirementsOf(gateway, { price, salt, request }));
-  checkDeadline(gateway, authorization.deadline - BigInt(settleWindowSeconds), maxTaskSeconds);
+  checkDeadline(
+    gateway,
+    authorization.deadline - BigInt(settleWindowSeconds),
+    maxTaskSeconds,
+    "permit2_deadline_expired",
+  );
   const { amount } = authorization.permitted;
   if (amount === price) return;
   const message = `The authorization permits ${amount} atomic units and the offer says ${price}; sign the amount of the offer.`;
   throw new OpgError("permit2_amount_mismatch", message, { have: amount, need: price });
 }
 
-function checkTerms(gateway: Gateway, { accepted, authorization }: SentTaskPayment): void {
+function checkTerms(gateway: Gateway, { accepted, task: signed, facilitator }: SentTaskPayment): void {
   const { contracts, parameters } = gateway.network;
   const offered = accepted.extra.task;
-  const signed = authorization.witness;
+  const { address } = facilitatorOf(gateway.network);
   const pairs: [string, unknown, unknown][] = [
     ["asset", accepted.asset, contracts.opg],
     ["payTo", accepted.payTo, contracts.taskEscrow],
-    ["extra.facilitator", accepted.extra.facilitator, facilitatorOf(gateway.network).address],
+    ["extra.facilitator", accepted.extra.facilitator, address],
+    ["facilitator", facilitator, address],
     ["extra.settleWindowSeconds", accepted.extra.settleWindowSeconds, parameters.settleWindowSeconds],
     ["amount", accepted.amount, signed.maxAmount],
     ["task.policy", signed.policy, policies.reExecution],
@@ -77,12 +84,12 @@ function underpaid(have: bigint, need: bigint): OpgError {
   return new OpgError("task_underpaid", message, { have, need });
 }
 
-function checkDeadline({ clock }: Gateway, deadline: bigint, longestSeconds: number): void {
+function checkDeadline({ clock }: Gateway, deadline: bigint, longestSeconds: number, expired: ErrorCode): void {
   const now = clock();
   const latest = now + longestSeconds;
   if (deadline <= now) {
     const message = `The offer ended at ${deadline}; ask for a new one and sign that.`;
-    throw new OpgError("permit2_deadline_expired", message, { have: deadline, need: now });
+    throw new OpgError(expired, message, { have: deadline, need: now });
   }
   if (deadline > latest) {
     const message = `The task's deadline ${deadline} is later than ${latest}; sign the offer as it is.`;

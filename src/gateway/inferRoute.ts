@@ -51,14 +51,14 @@ function requireJson(context: Context): void {
 async function offerAnotherNode(
   context: Context,
   gateway: Gateway,
-  { scheme, authorization, salt }: SentPayment,
+  payment: SentPayment,
   { price }: FittingRequest,
 ): Promise<Response> {
-  if (scheme !== "task") throw new Error("only a signed task names a node");
-  const { witness } = authorization;
-  const { address } = await gateway.nodes.pick(witness.model, witness.node);
+  if (payment.scheme === "upto") throw new Error("only a signed task names a node");
+  const { task: signed, salt } = payment;
+  const { address } = await gateway.nodes.pick(signed.model, signed.node);
   const deadline = gateway.clock() + gateway.settings.taskSeconds;
-  const task: Task = { ...witness, node: address, maxAmount: price, deadline };
+  const task: Task = { ...signed, node: address, maxAmount: price, deadline };
   return sendOffer(context, gateway, { task, salt, withTypedData: true }, "no_active_node");
 }
 

@@ -6,6 +6,7 @@ import { hexlify, ZeroAddress } from "ethers";
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import { caip2 } from "#protocol/network.ts";
 import { authorizationOf, paymentTypedDataJson, TASK_SCHEME } from "#protocol/payment.ts";
+import { PREFUNDED_SCHEME } from "#protocol/prefunded.ts";
 import { requestDigest } from "#protocol/request.ts";
 import { policies, type Task, taskToJson } from "#protocol/task.ts";
 import { facilitatorOf } from "./facilitatorOf.ts";
@@ -56,14 +57,21 @@ export async function newOffer(gateway: Gateway, fitting: FittingRequest): Promi
   return { task, salt, withTypedData: body.payer !== undefined };
 }
 
-/** x402's requirements for a task. The gateway keeps none: the same task gives the same requirements again. */
-export function requirementsOf(gateway: Gateway, { task, salt, withTypedData }: OfferedTask): PaymentRequirements {
+/**
+ * x402's requirements for a task, paid for by one signature out of the wallet or out of an account. The gateway keeps none:
+ * the same task gives the same requirements again.
+ */
+export function requirementsOf(
+  gateway: Gateway,
+  scheme: typeof TASK_SCHEME | typeof PREFUNDED_SCHEME,
+  { task, salt, withTypedData }: OfferedTask,
+): PaymentRequirements {
   const { network, settings } = gateway;
   const { opg, taskEscrow } = network.contracts;
   const { settleWindowSeconds } = network.parameters;
   const terms = { token: opg, taskEscrow, settleWindowSeconds };
   return {
-    scheme: TASK_SCHEME,
+    scheme,
     network: caip2(network),
     amount: task.maxAmount.toString(),
     asset: opg,
@@ -74,7 +82,7 @@ export function requirementsOf(gateway: Gateway, { task, salt, withTypedData }: 
       salt,
       facilitator: facilitatorOf(network).address,
       settleWindowSeconds,
-      ...(withTypedData
+      ...(withTypedData && scheme === TASK_SCHEME
         ? { typedData: paymentTypedDataJson(authorizationOf(task, terms), BigInt(network.chainId)) }
         : {}),
     },
@@ -115,9 +123,11 @@ function paymentRequiredOf(gateway: Gateway, offered: OfferedTask, error: ErrorC
       description: "One inference, checked by verifiers before it is paid",
       mimeType: "application/json",
     },
+    // x402's clients take the first scheme that they know, so the one they all have stands before those that come later.
     accepts: [
-      requirementsOf(gateway, offered),
+      requirementsOf(gateway, TASK_SCHEME, offered),
       uptoRequirementsOf(gateway, { price: task.maxAmount, salt, request: task.request }),
+      requirementsOf(gateway, PREFUNDED_SCHEME, offered),
     ],
     extensions: offeredExtensions,
   };

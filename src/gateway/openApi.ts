@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { batchProofJson } from "#protocol/batchProof.ts";
 import { type ErrorCode, errorStatus } from "#protocol/errors.ts";
 import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { streamStepJson } from "#protocol/messages.ts";
 import { modelListingJson } from "#protocol/model.ts";
 import { networkJson } from "#protocol/network.ts";
 import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
+import { prefundedPayloadJson } from "#protocol/prefunded.ts";
 import { proxyPayloadJson } from "#protocol/proxyPayment.ts";
 import { inferRequestJson } from "#protocol/request.ts";
 import { trailJson } from "#protocol/settlement.ts";
@@ -17,7 +19,7 @@ const paymentRequiredJson = z.object({
   x402Version: z.literal(2),
   error: z.enum(errorCodes),
   resource: z.object({ url: z.url(), description: z.string(), mimeType: z.string() }),
-  accepts: z.tuple([taskRequirementsJson, uptoRequirementsJson]),
+  accepts: z.tuple([taskRequirementsJson, uptoRequirementsJson, taskRequirementsJson]),
   extensions: z.record(z.string(), z.looseObject({ info: z.looseObject({}) })),
   message: z.string(),
 });
@@ -27,7 +29,7 @@ const readinessJson = z.object({
   missing: z.record(z.string(), z.string()),
 });
 
-/** What payments of both schemes have beside their own parts. */
+/** What payments of all schemes have beside their own parts. */
 const paymentShape = {
   x402Version: z.literal(2),
   resource: z.looseObject({ url: z.string() }).optional(),
@@ -36,6 +38,7 @@ const paymentShape = {
 
 /** Every shape of the public interface, by its name in the document; the routes read with the same schemas. */
 const schemas = {
+  BatchProof: batchProofJson,
   Error: z.object({ error: z.looseObject({ code: z.enum(errorCodes), message: z.string() }) }),
   Health: z.object({ status: z.literal("ok") }),
   InferAnswer: inferAnswerJson,
@@ -46,6 +49,7 @@ const schemas = {
   PaymentPayload: z.union([
     z.object({ ...paymentShape, accepted: taskRequirementsJson, payload: taskPayloadJson }),
     z.object({ ...paymentShape, accepted: uptoRequirementsJson, payload: proxyPayloadJson.upto }),
+    z.object({ ...paymentShape, accepted: taskRequirementsJson, payload: prefundedPayloadJson }),
   ]),
   PaymentRequired: paymentRequiredJson,
   Readiness: readinessJson,
@@ -77,25 +81,32 @@ export function openApi(url: string) {
         },
       },
       "/v1/infer": { post: inferOperation() },
-      "/v1/tasks/{taskId}": {
-        get: {
-          ...operation("getTask", "The trail of a task", "Trail", ["unknown_task", "facilitator_unavailable"]),
-          parameters: [pathParameter("taskId", "0x and 64 hex digits")],
-        },
-      },
+      ...taskPaths(),
       "/network.json": { get: operation("getNetwork", "The network's contracts and parties", "Network", []) },
       "/health": { get: operation("getHealth", "Whether the gateway runs", "Health", []) },
       "/ready": { get: readyOperation() },
-      "/tasks/{taskId}": {
-        get: {
-          ...pageOperation("showTask", "The trail of a task, for people"),
-          parameters: [pathParameter("taskId", "0x and 64 hex digits")],
-        },
-      },
       "/": { get: pageOperation("showHome", "What this is, its models and recent tasks, for people") },
     },
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, jsonSchema(schema)])),
+    },
+  };
+}
+
+function taskPaths() {
+  const parameters = [pathParameter("taskId", "0x and 64 hex digits")];
+  const codes = ["unknown_task", "facilitator_unavailable"] as const;
+  const proof = operation("getProof", "How a call is in the batch that settled it", "BatchProof", [
+    ...codes,
+    "not_settled_yet",
+  ]);
+  return {
+    "/v1/tasks/{taskId}": {
+      get: { ...operation("getTask", "The trail of a task", "Trail", codes), parameters },
+    },
+    "/v1/tasks/{taskId}/proof": { get: { ...proof, parameters } },
+    "/tasks/{taskId}": {
+      get: { ...pageOperation("showTask", "The trail of a task, for people"), parameters },
     },
   };
 }

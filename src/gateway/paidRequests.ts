@@ -91,7 +91,7 @@ export class PaidRequests {
   #nodeFor({ payment, fitting }: PaidRequest): Promise<ServingNode | undefined> {
     const { nodes } = this.#gateway;
     if (payment.scheme === "upto") return nodes.pick(fitting.versionId);
-    const { node, model } = payment.authorization.witness;
+    const { node, model } = payment.task;
     return nodes.findServing(node, model);
   }
 

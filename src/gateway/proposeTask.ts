@@ -11,9 +11,9 @@ interface OpenTerms {
   network: Pick<Network, "parameters">;
 }
 
-/** The task of a payment: the one that the payer signed, or, under `upto`, what follows from the authorization. */
+/** The task of a payment: the one that was signed, or, under `upto`, what follows from the authorization. */
 export function proposeTask(payment: SentPayment, { node, versionId, request, network }: OpenTerms): Task {
-  if (payment.scheme === "task") return payment.authorization.witness;
+  if (payment.scheme !== "upto") return payment.task;
   const { from, nonce, deadline, permitted } = payment.authorization;
   return {
     payer: from,

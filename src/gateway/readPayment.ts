@@ -3,16 +3,17 @@ import { sha256 } from "ethers";
 import { z } from "zod";
 import { OpgError } from "#protocol/errors.ts";
 import { bytes32 } from "#protocol/hex.ts";
-import { caip2, type Network } from "#protocol/network.ts";
+import { caip2, domainIn, type Network } from "#protocol/network.ts";
 import {
   paymentDigestOf,
   TASK_SCHEME,
-  type TaskAuthorization,
   taskPayloadJson,
   type TaskRequirements,
   taskRequirementsJson,
 } from "#protocol/payment.ts";
+import { PREFUNDED_SCHEME, prefundedPayloadJson } from "#protocol/prefunded.ts";
 import { type ProxyAuthorization, proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
+import { type Task, taskIdOf } from "#protocol/task.ts";
 import { parseStrictJson } from "#service/strictJson.ts";
 import type { PaymentKey } from "#store/gatewayStore.ts";
 import { UPTO_SCHEME } from "./uptoTerms.ts";
@@ -27,7 +28,9 @@ const envelopeJson = z.looseObject({
 /** What is read of the requirements under `upto`; all else is compared with the offer as it came. */
 const saltedJson = z.looseObject({ extra: z.looseObject({ salt: bytes32 }) });
 
-/** What payments of both schemes have. */
+const schemes = [TASK_SCHEME, UPTO_SCHEME, PREFUNDED_SCHEME] as const;
+
+/** What payments of all schemes have. */
 interface Sent extends PaymentKey {
   /** As it came, for the facilitator. */
   payload: PaymentPayload;
@@ -35,11 +38,13 @@ interface Sent extends PaymentKey {
   salt: string;
 }
 
-/** A payment of scheme `task`: the payer has signed the task. */
+/** A payment of scheme `task` or `prefunded`: the task itself is signed. */
 export interface SentTaskPayment extends Sent {
-  scheme: typeof TASK_SCHEME;
+  scheme: typeof TASK_SCHEME | typeof PREFUNDED_SCHEME;
   accepted: TaskRequirements;
-  authorization: TaskAuthorization;
+  task: Task;
+  /** Whose release it asks for. */
+  facilitator: string;
 }
 
 /** A payment of x402's scheme `upto`: the gateway proposes the task. */
@@ -62,8 +67,9 @@ export function readPayment(header: string, network: Network): SentPayment {
   if (x402Version !== 2) {
     throw new OpgError("invalid_x402_version", `x402 version ${x402Version} is not spoken here; send version 2.`);
   }
-  if (accepted.scheme !== TASK_SCHEME && accepted.scheme !== UPTO_SCHEME) {
-    const need = `${TASK_SCHEME}, ${UPTO_SCHEME}`;
+  const scheme = schemes.find((known) => known === accepted.scheme);
+  if (scheme === undefined) {
+    const need = schemes.join(", ");
     throw new OpgError("unsupported_scheme", `This scheme is not taken here; pay with one of ${need}.`, { need });
   }
   const need = caip2(network);
@@ -71,24 +77,33 @@ export function readPayment(header: string, network: Network): SentPayment {
     throw new OpgError("invalid_network", `The payment is for another network; pay on ${need}.`, { need });
   }
   const sent = { payload: content as PaymentPayload };
-  const chainId = BigInt(network.chainId);
-  if (accepted.scheme === TASK_SCHEME) {
-    const requirements = read(taskRequirementsJson, accepted, "accepted.");
-    const { signature, permit2Authorization: authorization } = read(taskPayloadJson, payload, "payload.");
-    const key = { paymentDigest: paymentDigestOf(authorization, chainId), signatureHash: sha256(signature) };
-    return {
-      ...sent,
-      ...key,
-      scheme: TASK_SCHEME,
-      accepted: requirements,
-      salt: requirements.extra.salt,
-      authorization,
-    };
+  if (scheme === UPTO_SCHEME) {
+    const { salt } = read(saltedJson, accepted, "accepted.").extra;
+    return { ...sent, salt, scheme, ...readUpto(payload, network) };
   }
-  const { salt } = read(saltedJson, accepted, "accepted.").extra;
+  const requirements = read(taskRequirementsJson, accepted, "accepted.");
+  const { salt, facilitator } = requirements.extra;
+  const signed = scheme === TASK_SCHEME ? readTask(payload, network) : readPrefunded(payload, network);
+  return { ...sent, salt, scheme, accepted: requirements, facilitator, ...signed };
+}
+
+function readTask(payload: unknown, { chainId }: Network) {
+  const { signature, permit2Authorization } = read(taskPayloadJson, payload, "payload.");
+  const paymentDigest = paymentDigestOf(permit2Authorization, BigInt(chainId));
+  return { task: permit2Authorization.witness, paymentDigest, signatureHash: sha256(signature) };
+}
+
+/** The voucher is the facilitator's to read: with another one it is the same payment. */
+function readPrefunded(payload: unknown, network: Network) {
+  const { task, facilitator, signature } = read(prefundedPayloadJson, payload, "payload.");
+  const paymentDigest = taskIdOf(task, domainIn(network, "taskEscrow"));
+  return { task, facilitator, paymentDigest, signatureHash: sha256(signature) };
+}
+
+function readUpto(payload: unknown, { chainId }: Network) {
   const { signature, permit2Authorization: authorization } = read(proxyPayloadJson.upto, payload, "payload.");
-  const paymentDigest = proxyPaymentDigest(UPTO_SCHEME, authorization, chainId);
-  return { ...sent, paymentDigest, signatureHash: sha256(signature), scheme: UPTO_SCHEME, salt, authorization };
+  const paymentDigest = proxyPaymentDigest(UPTO_SCHEME, authorization, BigInt(chainId));
+  return { authorization, paymentDigest, signatureHash: sha256(signature) };
 }
 
 function decode(header: string): unknown {

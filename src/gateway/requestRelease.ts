@@ -13,16 +13,16 @@ import { uptoRequirementsOf } from "./uptoTerms.ts";
 /**
  * Has the facilitator check and claim a payment and release its task.
  *
- * @param task - what the payer signed, or what the gateway proposes under `upto`
+ * @param task - what was signed, or what the gateway proposes under `upto`
  * @returns the task that the payment was first used for, with its release
  * @throws OpgError the facilitator's, or `facilitator_unavailable`
  */
 export async function requestRelease(gateway: Gateway, payment: SentPayment, task: Task): Promise<ReleasedTask> {
   const { payload, salt, scheme } = payment;
   const requirements =
-    scheme === "task"
-      ? requirementsOf(gateway, { task, salt, withTypedData: false })
-      : uptoRequirementsOf(gateway, { price: task.maxAmount, salt, request: task.request });
+    scheme === "upto"
+      ? uptoRequirementsOf(gateway, { price: task.maxAmount, salt, request: task.request })
+      : requirementsOf(gateway, scheme, { task, salt, withTypedData: false });
   const { url } = facilitatorOf(gateway.network);
   const released = await httpCall({
     method: "POST",
@@ -31,7 +31,7 @@ export async function requestRelease(gateway: Gateway, payment: SentPayment, tas
       x402Version: 2,
       paymentPayload: { ...payload, accepted: withoutSalt(payload.accepted) } satisfies PaymentPayload,
       paymentRequirements: withoutSalt(requirements),
-      ...(scheme === "task" ? {} : { task: taskToJson(task) }),
+      ...(scheme === "upto" ? { task: taskToJson(task) } : {}),
     },
     answer: releasedTaskJson,
     timeoutSeconds: gateway.settings.releaseSeconds,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
+import { BatchesAdapter } from "#chain/batches.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { OpgAdapter } from "#chain/opg.ts";
@@ -121,6 +122,7 @@ function assemble(network: Network, parts: GatewayParts): Gateway {
   const nodes = new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock);
   const taskEscrow = new TaskEscrowAdapter(contracts.taskEscrow, provider);
   const settlement = new SettlementAdapter(contracts.settlement, provider);
+  const batches = new BatchesAdapter(contracts.settlement, provider);
   const folder = new FolderBlobs(join(state, "blobs"));
   const blobs = new RemoteBlobs({ hub: network.hub }, { folder, logger });
   return {
@@ -134,6 +136,6 @@ function assemble(network: Network, parts: GatewayParts): Gateway {
     operations,
     catalog: new ModelCatalog({ registry: models, blobs, logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger }),
-    trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),
+    trails: new Trails({ network, provider, taskEscrow, settlement, batches, nodes, models, logger }),
   };
 }

@@ -24,6 +24,7 @@ const purposeWords: Record<TransactionPurpose, string> = {
   settle: "Charge divided",
   refuse: "Result refused",
   refund: "Money returned",
+  batch: "Charges of many calls divided",
   authorize: "Signer authorized",
   clear: "Nonce cleared",
 };
@@ -97,7 +98,7 @@ function moneySection(trail: Trail): Html {
   const problems = trailProblems(trail);
   return html`<h2 id="money">Where the money went</h2>
     <table>
-      ${row("Locked", wasLocked(trail) ? tokenAmount(trail.maxAmount) : html`nothing`)}
+      ${row("Locked", wasLocked(trail) ? tokenAmount(trail.maxAmount) : html`nothing`)} ${accountRow(trail)}
       ${row("Charge", tokenAmount(trail.charge))}
       ${trail.splits.map(
         ({ role, to, amount }) =>
@@ -109,6 +110,15 @@ function moneySection(trail: Trail): Html {
       ${row("Back to the payer", html`${tokenAmount(trail.refund)}<br /><a href="#payer"><code>${trail.payer}</code></a>`)}
     </table>
     ${problems.map((problem) => html`<p class="problem">This does not add up: ${problem}.</p>`)}`;
+}
+
+function accountRow({ account, taskId }: Trail): Html {
+  if (!account) return html``;
+  const { batch } = account;
+  if (!batch) return html`${row("Out of an account", html`with its next batch`)}`;
+  const others = html`with ${batch.receipts} calls in one transaction`;
+  return html`${row("Out of an account", html`${others}<br /><code>${batch.batchId}</code>`)}
+  ${row("Its leaf there", html`<code>${batch.leaf}</code><br /><a href="/v1/tasks/${taskId}/proof">Proof</a>`)}`;
 }
 
 function transactionsSection({ transactions }: Trail): Html {

@@ -1,4 +1,5 @@
 import { id, type Provider } from "ethers";
+import type { BatchesAdapter } from "#chain/batches.ts";
 import type { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import type { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import type { SettlementAdapter, SettlementEvent } from "#chain/settlement.ts";
@@ -6,10 +7,12 @@ import type { TaskEscrowAdapter, TaskEscrowEvent } from "#chain/taskEscrow.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { type TaskRecord, taskRecordJson } from "#protocol/messages.ts";
 import type { Network } from "#protocol/network.ts";
-import { type Trail, type TransactionPurpose, trailProblems } from "#protocol/settlement.ts";
+import { type Split, type Trail, type TransactionPurpose, trailProblems } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import { httpCall } from "#service/httpCall.ts";
 import type { Logger } from "#service/logger.ts";
+import { askProof } from "./askProof.ts";
+import { findTaskBatch, type TaskBatch } from "./taskBatch.ts";
 
 const FACILITATOR_TIMEOUT_SECONDS = 5;
 /** How far back recent tasks are looked for, and how many are shown. */
@@ -27,6 +30,7 @@ export interface TrailsDependencies {
   provider: Provider;
   taskEscrow: Pick<TaskEscrowAdapter, "eventsOf">;
   settlement: Pick<SettlementAdapter, "eventsOf" | "treasury">;
+  batches: Pick<BatchesAdapter, "settledBatch">;
   nodes: Pick<NodeRegistryAdapter, "node">;
   models: Pick<ModelRegistryAdapter, "version">;
   logger: Logger;
@@ -99,11 +103,12 @@ export class Trails {
   async #assemble(record: TaskRecord, events: readonly TaskEvent[]): Promise<Trail> {
     const { task, result, verdicts } = record;
     const { models, nodes } = this.#from;
+    const batch = await this.#batchOf(record);
     const [version, node, splits, transactions] = await Promise.all([
       models.version(task.model),
       nodes.node(task.node),
-      this.#splitsOf(events),
-      this.#transactionsOf(record, events),
+      batch ? this.#divide(batch.split, batch.payout) : this.#splitsOf(events),
+      this.#transactionsOf(record, events, batch),
     ]);
     const { name = "", label = "", contentDigest = "", storageId = "" } = version ?? {};
     return {
@@ -111,33 +116,55 @@ export class Trails {
       payer: task.payer,
       facilitator: record.facilitator,
       maxAmount: task.maxAmount.toString(),
-      ...amountsOf(events),
+      ...amountsOf(record, events),
       model: { name, version: label, versionId: task.model, digest: contentDigest, storageId },
       request: task.request,
       node: { address: task.node, operator: node.operator, payout: node.payout },
       response: result?.response ?? null,
       verdicts: verdicts.map(({ verifier, agrees, reason }) => ({ verifier, agrees, ...(reason ? { reason } : {}) })),
       splits,
+      ...(isPrefunded(record) ? { account: { batch: batch?.place ?? null } } : {}),
       transactions,
-      state: stateOf(record, events),
+      state: stateOf(record, events, batch),
     };
+  }
+
+  /** The batch of a task that an account paid for, as far as the chain bears out what its facilitator proves. */
+  async #batchOf(record: TaskRecord): Promise<TaskBatch | undefined> {
+    const { network, batches } = this.#from;
+    if (!isPrefunded(record) || record.state !== "settled" || record.result?.amount === 0n) return undefined;
+    const proof = await askProof(network, record.taskId).catch((error: unknown) => {
+      if (error instanceof OpgError && error.code === "not_settled_yet") return undefined;
+      throw error;
+    });
+    return proof && findTaskBatch(proof, batches, network, record.claimedBlock);
   }
 
   async #splitsOf(events: readonly TaskEvent[]): Promise<Trail["splits"]> {
     const settled = events.find((event) => event.name === "TaskSettled");
     if (!settled) return [];
-    const treasury = await this.#from.settlement.treasury();
+    const { nodeAmount: node, verifierAmount: verifiers, treasuryAmount: treasury, payout } = settled;
+    return this.#divide({ node, verifiers, treasury }, payout);
+  }
+
+  async #divide({ node, verifiers, treasury }: Split, payout: string): Promise<Trail["splits"]> {
+    const treasuryAccount = await this.#from.settlement.treasury();
     return [
-      { role: "node", to: settled.payout, amount: settled.nodeAmount.toString() },
+      { role: "node", to: payout, amount: node.toString() },
       // The share waits in the pool of its epoch until that is divided among the verifiers.
-      { role: "verifiers", to: this.#from.network.contracts.settlement, amount: settled.verifierAmount.toString() },
-      { role: "treasury", to: treasury, amount: settled.treasuryAmount.toString() },
+      { role: "verifiers", to: this.#from.network.contracts.settlement, amount: verifiers.toString() },
+      { role: "treasury", to: treasuryAccount, amount: treasury.toString() },
     ];
   }
 
   /** From the chain, not from the record: anyone may have sent a refund. Only an approval leaves no event of the task. */
-  async #transactionsOf(record: TaskRecord, events: readonly TaskEvent[]): Promise<Trail["transactions"]> {
+  async #transactionsOf(
+    record: TaskRecord,
+    events: readonly TaskEvent[],
+    batch: TaskBatch | undefined,
+  ): Promise<Trail["transactions"]> {
     const purposes = purposesOf(events);
+    if (batch) purposes.set(batch.transactionHash, "batch");
     for (const { purpose, hash, status } of record.transactions) {
       if (purpose === "approve" && status === "included") purposes.set(hash, purpose);
     }
@@ -175,7 +202,12 @@ function purposesOf(events: readonly TaskEvent[]): Map<string, TransactionPurpos
   return purposes;
 }
 
-function amountsOf(events: readonly TaskEvent[]): { charge: string; refund: string } {
+/** An account owes a charge from the certificate on; the chain hears of it in a batch. */
+function amountsOf(record: TaskRecord, events: readonly TaskEvent[]): { charge: string; refund: string } {
+  if (isPrefunded(record)) {
+    const isOwed = record.state === "certified" || record.state === "settled";
+    return { charge: (isOwed ? (record.result?.amount ?? 0n) : 0n).toString(), refund: "0" };
+  }
   const charged = events.find((event) => event.name === "TaskCharged");
   const refunded = events.find((event) => event.name === "TaskRefunded");
   return {
@@ -184,7 +216,14 @@ function amountsOf(events: readonly TaskEvent[]): { charge: string; refund: stri
   };
 }
 
-function stateOf({ state }: TaskRecord, events: readonly TaskEvent[]): TaskState {
+/** Whoever signed for an account signed the task itself. */
+function isPrefunded({ release, taskId }: TaskRecord): boolean {
+  return release?.paymentDigest === taskId;
+}
+
+function stateOf(record: TaskRecord, events: readonly TaskEvent[], batch: TaskBatch | undefined): TaskState {
+  const { state, result } = record;
+  if (isPrefunded(record) && state === "settled" && !batch && result?.amount !== 0n) return "certified";
   if (events.some(({ name }) => name === "TaskSettled")) return "settled";
   return events.some(({ name }) => name === "TaskRefunded") ? "refunded" : state;
 }

@@ -3,138 +3,109 @@ import type { Exposure, NonceClaim, NonceOutcome } from "./facilitatorClaims.ts"
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
 type Db = Kysely<FacilitatorSchema>;
-type Holder = { holder: string; identifier: string | null };
-
-/** What decides about claims of some payers, as it stands inside the transaction. */
-interface Books {
-  byNonce: Map<string, Holder>;
-  byIdentifier: Map<string, Holder>;
-  sponsoring: Set<string>;
-  exposure: Map<string, Exposure>;
-  /** By payer and token, what was paid lately. */
-  paid: Map<string, Paid[]>;
+/** What the database holds against a claim. */
+interface Standing extends Exposure {
+  /** Who has the nonce, and under which identifier. */
+  nonceHolder: string | null;
+  nonceIdentifier: string | null;
+  /** Who has the identifier. */
+  identifierHolder: string | null;
+  isSponsoring: boolean;
+  /** Paid in a block that the claim's funds are not of: still among the funds, and gone already. */
+  unseen: bigint;
 }
 
-/** A claim that was paid in a block. */
-interface Paid {
-  amount: bigint;
-  endedBlock: number;
+/** What the claims before in the same group have taken. */
+interface Taken {
+  nonces: Map<string, NonceClaim>;
+  identifiers: Map<string, NonceClaim>;
+  sponsoring: Set<string>;
+  outstanding: Map<string, bigint>;
 }
 
 /**
  * Decides on claims, one after the other in their order, inside the transaction that writes what nonces are taken for. Until
  * that transaction ends, no other claim of the same payers is decided, so what is owed is never counted too low. The number
- * of queries does not depend on the number of claims, and none waits for the one before.
+ * of queries does not depend on the number of claims, none waits for the one before, and each claim is looked up by its keys,
+ * so that it takes no longer where a payer has many.
  *
  * @param trx - on which a transaction has begun, or `begin` was sent
  */
 export async function decideClaims(trx: Db, claims: readonly NonceClaim[]): Promise<NonceOutcome[]> {
-  const payers = [...new Set(claims.map(({ payer }) => payer))];
-  // In one order for all, so that two groups never wait for each other.
-  const locked = sql`select pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0))
-    from (select unnest(${payers}::text[]) as payer order by 1) as ordered`.execute(trx);
-  const [, books] = await Promise.all([locked, readBooks(trx, claims, payers)]);
-  return claims.map((claim) => decide(books, claim));
+  const [, standings] = await Promise.all([lockPayers(trx, claims), readStandings(trx, claims)]);
+  const taken: Taken = { nonces: new Map(), identifiers: new Map(), sponsoring: new Set(), outstanding: new Map() };
+  return claims.map((claim, index) => decide(claim, standings[index] as Standing, taken));
 }
 
 /** Writes claims that were decided on, in the same transaction. */
 export async function insertClaims(trx: Db, claims: readonly NonceClaim[]): Promise<void> {
   const column = <Name extends keyof NonceClaim>(name: Name) => claims.map((claim) => claim[name]);
-  await sql`insert into claims (payer, nonce, token, holder, amount, exposed, sponsored, identifier)
+  await sql`/* prepared insert_claims */ insert into claims (payer, nonce, token, holder, amount, exposed, sponsored, identifier)
     select * from unnest(${column("payer")}::text[], ${column("nonce").map(String)}::numeric[], ${column("token")}::text[],
       ${column("holder")}::text[], ${column("amount").map(String)}::numeric[], ${column("exposed")}::boolean[],
       ${column("sponsored")}::boolean[], ${column("identifier")}::text[])`.execute(trx);
 }
 
-function decide(books: Books, claim: NonceClaim): NonceOutcome {
-  const { payer, nonce, token, holder, amount, identifier, exposed, sponsored, cap, funds, fundsBlock } = claim;
-  const byNonce = books.byNonce.get(`${payer} ${nonce}`);
-  if (byNonce) return { outcome: "held", by: "nonce", ...byNonce };
-  const byIdentifier = identifier === null ? undefined : books.byIdentifier.get(`${payer} ${identifier}`);
-  if (byIdentifier) return { outcome: "held", by: "identifier", ...byIdentifier };
-  if (sponsored && books.sponsoring.has(`${payer} ${token}`)) return { outcome: "sponsoring" };
-  const exposure = books.exposure.get(`${payer} ${token}`) ?? { outstanding: 0n, lost: 0n };
-  const owed = exposure.outstanding + amount;
-  // Still among the funds, and gone already.
-  const unseen = (books.paid.get(`${payer} ${token}`) ?? []).filter(({ endedBlock }) => endedBlock > fundsBlock);
-  const outstanding = unseen.reduce((sum, { amount }) => sum + amount, exposure.outstanding);
-  if (funds !== undefined && outstanding + amount > funds) return { outcome: "uncovered", ...exposure, outstanding };
-  const isAlone = claim.aloneUncapped === true && exposure.outstanding === 0n;
-  const isRisky = cap !== undefined && !isAlone && (owed > cap || exposure.lost > 0n);
-  if (exposed && isRisky) return { outcome: "overexposed", ...exposure };
+function decide(claim: NonceClaim, standing: Standing, taken: Taken): NonceOutcome {
+  const { payer, nonce, token, amount, identifier, exposed, sponsored, cap, funds } = claim;
+  const [nonceKey, identifierKey, walletKey] = [`${payer} ${nonce}`, `${payer} ${identifier}`, `${payer} ${token}`];
+  const held = heldBy(standing, taken.nonces.get(nonceKey), taken.identifiers.get(identifierKey), identifier);
+  if (held) return held;
+  if (sponsored && (standing.isSponsoring || taken.sponsoring.has(walletKey))) return { outcome: "sponsoring" };
+  const { lost } = standing;
+  const owed = standing.outstanding + (taken.outstanding.get(walletKey) ?? 0n);
+  const outstanding = owed + standing.unseen;
+  if (funds !== undefined && outstanding + amount > funds) return { outcome: "uncovered", outstanding, lost };
+  const isAlone = claim.aloneUncapped === true && owed === 0n;
+  const isRisky = cap !== undefined && !isAlone && (owed + amount > cap || lost > 0n);
+  if (exposed && isRisky) return { outcome: "overexposed", outstanding: owed, lost };
 
-  books.byNonce.set(`${payer} ${nonce}`, { holder, identifier });
-  if (identifier !== null) books.byIdentifier.set(`${payer} ${identifier}`, { holder, identifier });
-  if (sponsored) books.sponsoring.add(`${payer} ${token}`);
-  if (exposed) books.exposure.set(`${payer} ${token}`, { ...exposure, outstanding: owed });
+  taken.nonces.set(nonceKey, claim);
+  if (identifier !== null) taken.identifiers.set(identifierKey, claim);
+  if (sponsored) taken.sponsoring.add(walletKey);
+  if (exposed) taken.outstanding.set(walletKey, (taken.outstanding.get(walletKey) ?? 0n) + amount);
   return { outcome: "claimed" };
 }
 
-async function readBooks(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]): Promise<Books> {
-  const [held, sponsored, exposure, paid] = await Promise.all([
-    readHeld(trx, claims, payers),
-    claims.some((claim) => claim.sponsored) ? readSponsoring(trx, payers) : [],
-    readExposure(trx, payers),
-    readPaid(trx, claims, payers),
-  ]);
-  const holders = held.map(({ payer, nonce, ...holder }) => ({ payer, nonce, holder }));
-  return {
-    byNonce: new Map(holders.map(({ payer, nonce, holder }) => [`${payer} ${nonce}`, holder])),
-    byIdentifier: new Map(holders.map(({ payer, holder }) => [`${payer} ${holder.identifier}`, holder])),
-    sponsoring: new Set(sponsored.map(({ payer, token }) => `${payer} ${token}`)),
-    exposure,
-    paid: Map.groupBy(paid, ({ payer, token }) => `${payer} ${token}`),
+function heldBy(
+  { nonceHolder, nonceIdentifier, identifierHolder }: Standing,
+  sameNonce: NonceClaim | undefined,
+  sameIdentifier: NonceClaim | undefined,
+  identifier: string | null,
+): NonceOutcome | undefined {
+  const held = (by: "nonce" | "identifier", holder: string, identifier: string | null): NonceOutcome => {
+    return { outcome: "held", by, holder, identifier };
   };
+  if (nonceHolder !== null) return held("nonce", nonceHolder, nonceIdentifier);
+  if (sameNonce) return held("nonce", sameNonce.holder, sameNonce.identifier);
+  if (identifierHolder !== null) return held("identifier", identifierHolder, identifier);
+  return sameIdentifier && held("identifier", sameIdentifier.holder, identifier);
 }
 
-function readHeld(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]) {
-  const nonces = claims.map(({ nonce }) => nonce.toString());
-  const identifiers = claims.flatMap(({ identifier }) => identifier ?? []);
-  return trx
-    .selectFrom("claims")
-    .select(["payer", "nonce", "holder", "identifier"])
-    .where("payer", "=", anyOf(payers))
-    .where((where) =>
-      where.or([
-        where("nonce", "=", sql<bigint>`any(${nonces}::numeric[])`),
-        where("identifier", "=", anyOf(identifiers)),
-      ]),
-    )
-    .execute();
+/** In one order for all, so that two groups never wait for each other. */
+async function lockPayers(trx: Db, claims: readonly NonceClaim[]): Promise<void> {
+  const payers = [...new Set(claims.map(({ payer }) => payer))];
+  await sql`/* prepared lock_payers */ select count(pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0)))
+    from (select unnest(${payers}::text[]) as payer order by 1) as ordered`.execute(trx);
 }
 
-function readSponsoring(trx: Db, payers: readonly string[]) {
-  const sponsored = trx.selectFrom("claims").select(["payer", "token"]).where("payer", "=", anyOf(payers));
-  return sponsored.where("sponsored", "=", true).execute();
-}
-
-function readPaid(trx: Db, claims: readonly NonceClaim[], payers: readonly string[]) {
-  const seenBlock = Math.min(...claims.map(({ fundsBlock }) => fundsBlock));
-  return trx
-    .selectFrom("claims")
-    .select(["payer", "token", "amount", sql<number>`ended_block`.as("endedBlock")])
-    .where("payer", "=", anyOf(payers))
-    .where("endedBlock", ">", seenBlock)
-    .execute();
-}
-
-async function readExposure(trx: Db, payers: readonly string[]): Promise<Map<string, Exposure>> {
-  const columns = ["payer", "token", sql<bigint>`sum(amount)`.as("amount")] as const;
-  const owed = trx.selectFrom("claims").select(columns).where("payer", "=", anyOf(payers)).where("exposed", "=", true);
-  const lost = trx.selectFrom("losses").select(columns).where("payer", "=", anyOf(payers));
-  const [owing, losing] = await Promise.all([
-    owed.groupBy(["payer", "token"]).execute(),
-    lost.groupBy(["payer", "token"]).execute(),
-  ]);
-  const exposure = new Map<string, Exposure>();
-  for (const { payer, token, amount } of owing) exposure.set(`${payer} ${token}`, { outstanding: amount, lost: 0n });
-  for (const { payer, token, amount } of losing) {
-    const outstanding = exposure.get(`${payer} ${token}`)?.outstanding ?? 0n;
-    exposure.set(`${payer} ${token}`, { outstanding, lost: amount });
-  }
-  return exposure;
-}
-
-function anyOf(texts: readonly string[]) {
-  return sql<string>`any(${texts}::text[])`;
+/** Every look is a lateral one that one plan does best by its index, be there few claims or many. */
+async function readStandings(trx: Db, claims: readonly NonceClaim[]): Promise<Standing[]> {
+  const column = <Value>(valueOf: (claim: NonceClaim) => Value) => claims.map(valueOf);
+  const { rows } = await sql<Standing>`/* prepared claim_standings */
+    select by_nonce.holder as nonce_holder, by_nonce.identifier as nonce_identifier,
+      (select holder from claims where payer = c.payer and identifier = c.identifier limit 1) as identifier_holder,
+      c.sponsored and exists (select from claims where payer = c.payer and token = c.token and sponsored) as is_sponsoring,
+      coalesce((select outstanding from exposures where payer = c.payer and token = c.token), 0) as outstanding,
+      coalesce((select sum(amount) from losses where payer = c.payer and token = c.token), 0) as lost,
+      coalesce((select sum(amount) from claims
+        where payer = c.payer and ended_block > c.funds_block and token = c.token), 0) as unseen
+    from unnest(${column(({ payer }) => payer)}::text[], ${column(({ nonce }) => nonce.toString())}::numeric[],
+      ${column(({ token }) => token)}::text[], ${column(({ identifier }) => identifier)}::text[],
+      ${column(({ sponsored }) => sponsored)}::boolean[], ${column(({ fundsBlock }) => fundsBlock)}::integer[])
+      with ordinality as c (payer, nonce, token, identifier, sponsored, funds_block, at)
+    left join lateral
+      (select holder, identifier from claims where payer = c.payer and nonce = c.nonce limit 1) as by_nonce on true
+    order by c.at`.execute(trx);
+  return rows;
 }

@@ -24,13 +24,13 @@ export function claimPayments(db: Db, requests: readonly ClaimRequest[]): Promis
   const claims = requests.map(nonceClaimOf);
   return db.connection().execute(async (connection) => {
     try {
-      const begun = sql`begin`.execute(connection);
+      const begun = sql`/* prepared begin */ begin`.execute(connection);
       const [, outcomes] = await Promise.all([begun, decideClaims(connection, claims)]);
       const isTaken = (_: unknown, index: number): boolean => outcomes[index]?.outcome === "claimed";
       await Promise.all([
         insertClaims(connection, claims.filter(isTaken)),
         insertPayments(connection, requests.filter(isTaken)),
-        sql`commit`.execute(connection),
+        sql`/* prepared commit */ commit`.execute(connection),
       ]);
       return outcomes;
     } catch (error) {
@@ -52,7 +52,7 @@ function nonceClaimOf({ claim, terms }: ClaimRequest): NonceClaim {
 /** Their nonces were free, so what there may be of them has lapsed. */
 async function insertPayments(connection: Db, requests: readonly ClaimRequest[]): Promise<void> {
   const column = <Value>(valueOf: (claim: PaymentClaim) => Value) => requests.map(({ claim }) => valueOf(claim));
-  await sql`insert into payments (digest, scheme, state, deadline, payload, merchant, resource, permit, claimed_block)
+  await sql`/* prepared insert_payments */ insert into payments (digest, scheme, state, deadline, payload, merchant, resource, permit, claimed_block)
     select digest, scheme, 'claimed', deadline, payload::jsonb, merchant, resource, permit::jsonb, claimed_block
     from unnest(${column(({ digest }) => digest)}::text[], ${column(({ scheme }) => scheme)}::text[],
       ${column(({ lapsesAt }) => lapsesAt.toString())}::numeric[],

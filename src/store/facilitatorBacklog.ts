@@ -31,9 +31,20 @@ export function facilitatorBacklog(db: Kysely<FacilitatorSchema>): FacilitatorBa
     },
     // The conditions are those of the indexes, word for word.
     unfinishedTasks: async () => {
-      const unfinished = sql<boolean>`state not in ('rejected', 'settled', 'refunded')`;
-      const query = db.selectFrom("tasks").select(["state", count]).where(unfinished).groupBy("state");
-      return (await query.execute()).map((row) => ({ ...row, count: Number(row.count) }));
+      const counted = await Promise.all(
+        [
+          sql<boolean>`not prefunded and state not in ('rejected', 'settled', 'refunded')`,
+          sql<boolean>`prefunded and state = 'released'`,
+          sql<boolean>`prefunded and state = 'certified'`,
+        ].map((unfinished) =>
+          db.selectFrom("tasks").select(["state", count]).where(unfinished).groupBy("state").execute(),
+        ),
+      );
+      const totals = Map.groupBy(counted.flat(), ({ state }) => state);
+      return [...totals].map(([state, rows]) => ({
+        state,
+        count: rows.reduce((total, row) => total + Number(row.count), 0),
+      }));
     },
     unfinishedPayments: async () => {
       const unfinished = sql<boolean>`state in ('claimed', 'settling')`;

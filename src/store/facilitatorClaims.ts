@@ -118,23 +118,12 @@ export async function oweAgain(trx: Trx, payer: string, nonce: bigint): Promise<
  * @param seenBlock - what was paid in a later block counts as owed, too
  */
 export async function exposureOf(db: Db, payer: string, token: string, seenBlock?: number): Promise<Exposure> {
-  const owed = await db
-    .selectFrom("claims")
-    .select(sql<bigint>`coalesce(sum(amount), 0)`.as("sum"))
-    .where("payer", "=", payer)
-    .where("token", "=", token)
-    .where((where) => {
-      const exposed = where("exposed", "=", true);
-      return seenBlock === undefined ? exposed : where.or([exposed, where("endedBlock", ">", seenBlock)]);
-    })
-    .executeTakeFirstOrThrow();
-  const lost = await db
-    .selectFrom("losses")
-    .select(sql<bigint>`coalesce(sum(amount), 0)`.as("sum"))
-    .where("payer", "=", payer)
-    .where("token", "=", token)
-    .executeTakeFirstOrThrow();
-  return { outstanding: owed.sum, lost: lost.sum };
+  const { rows } = await sql<Exposure>`select
+    coalesce((select outstanding from exposures where payer = ${payer} and token = ${token}), 0)
+      + coalesce((select sum(amount) from claims
+          where payer = ${payer} and token = ${token} and ended_block > ${seenBlock ?? null}::integer), 0) as outstanding,
+    coalesce((select sum(amount) from losses where payer = ${payer} and token = ${token}), 0) as lost`.execute(db);
+  return rows[0] as Exposure;
 }
 
 async function recordLoss(trx: Trx, payer: string, nonce: bigint, { reason, shares }: Loss): Promise<void> {

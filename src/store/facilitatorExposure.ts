@@ -31,9 +31,9 @@ export function facilitatorExposure(db: Kysely<FacilitatorSchema>): FacilitatorE
   return {
     outstandingTotals: async () => {
       const rows = await db
-        .selectFrom("claims")
-        .select(["token", sql<bigint>`sum(amount)`.as("amount"), sql<bigint>`count(distinct payer)`.as("payers")])
-        .where("exposed", "=", true)
+        .selectFrom("exposures")
+        .select(["token", sql<bigint>`sum(outstanding)`.as("amount"), sql<bigint>`count(*)`.as("payers")])
+        .where("outstanding", ">", 0n)
         .groupBy("token")
         .execute();
       return rows.map(({ payers, ...row }) => ({ ...row, payers: Number(payers) }));

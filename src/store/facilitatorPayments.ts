@@ -224,6 +224,8 @@ async function prune(trx: Trx, endedBefore: bigint): Promise<number> {
     )
     .returning("digest")
     .execute();
+  await sql`delete from exposures where (payer, token) in
+    (select payer, token from exposures where outstanding = 0 for update skip locked)`.execute(trx);
   const digests = ended.map(({ digest }) => digest);
   if (digests.length === 0) return 0;
   await trx.deleteFrom("claims").where("holder", "in", digests).execute();

@@ -4,10 +4,13 @@ import type { TransactionPurpose } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
+import { type AccountsTable, prefundedMigration } from "./prefundedMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
+import { batchesMigration, type BatchTables } from "./batchesMigration.ts";
 import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 import { endedBlockMigration } from "./endedBlockMigration.ts";
+import { exposuresMigration } from "./exposuresMigration.ts";
 import { sentAtMigration } from "./sentAtMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
@@ -15,7 +18,7 @@ type Json = ColumnType<unknown, string, string>;
 type NullableJson = ColumnType<unknown, string | null, string | null>;
 
 /** Tables of the facilitator's database, in the names that queries use. */
-export interface FacilitatorSchema {
+export interface FacilitatorSchema extends BatchTables {
   /** One row per claimed authorization. */
   tasks: {
     taskId: string;
@@ -41,6 +44,10 @@ export interface FacilitatorSchema {
     rejection: NullableJson;
     /** Whether a block that held its end, or its lock, was replaced by one that does not. */
     reorged: Generated<boolean>;
+    /** Whether an account pays for it: its signature is the authorizer's over the task, its end is no transaction of its own. */
+    prefunded: Generated<boolean>;
+    /** Since when a prefunded task has its certificate, seconds since 1970 by our clock. */
+    certifiedAt: bigint | null;
   };
   /** What verifiers said, one row per verifier and result. */
   verdicts: {
@@ -90,8 +97,16 @@ export interface FacilitatorSchema {
     sponsored: boolean;
     identifier: string | null;
   };
+  /** What is owed under exposed claims, one row per payer and token; only triggers of `claims` write it. */
+  exposures: {
+    payer: string;
+    token: string;
+    outstanding: bigint;
+  };
   /** One row per authorization that a merchant was paid with. */
   payments: PaymentsTable;
+  /** What accounts at this facilitator have paid for. */
+  accounts: AccountsTable;
   /** Charges that could not be collected, one row per claim and share; never pruned. */
   losses: {
     holder: string;
@@ -124,6 +139,9 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "005_sent_at": sentAtMigration,
   "006_attempts": attemptsMigration,
   "007_claims_ended_block": endedBlockMigration,
+  "008_exposures": exposuresMigration,
+  "009_prefunded": prefundedMigration,
+  "010_batches": batchesMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

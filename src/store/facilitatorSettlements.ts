@@ -77,8 +77,21 @@ async function findTransactions(
     .orderBy("nonce")
     .execute();
   const found = new Map<string, StoredSettlement["transactions"]>();
+  rows.push(...(await findBatchTransactions(db, ids)));
   for (const { subject, ...transaction } of rows) {
     found.set(subject, [...(found.get(subject) ?? []), transaction]);
   }
   return found;
+}
+
+/** Of the batches that settle some of these tasks. */
+function findBatchTransactions(db: Db, ids: readonly string[]) {
+  return db
+    .selectFrom("batchReceipts")
+    .innerJoin("batches", "batches.batchId", "batchReceipts.batchId")
+    .innerJoin("transactions", "transactions.subject", "batches.batchId")
+    .select(["batchReceipts.taskId as subject", "purpose", "hash", "status", "blockNumber"])
+    .where("batchReceipts.taskId", "in", ids)
+    .where("batches.state", "in", ["certified", "settled"])
+    .execute();
 }

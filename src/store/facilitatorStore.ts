@@ -1,5 +1,6 @@
 import type { Logger } from "#service/logger.ts";
 import type { ObservedDatabase } from "#service/watchDatabase.ts";
+import { type FacilitatorBatches, facilitatorBatches } from "./facilitatorBatches.ts";
 import { type FacilitatorBacklog, facilitatorBacklog } from "./facilitatorBacklog.ts";
 import { type FacilitatorExposure, facilitatorExposure } from "./facilitatorExposure.ts";
 import { type FacilitatorPayments, facilitatorPayments } from "./facilitatorPayments.ts";
@@ -9,6 +10,7 @@ import { type FacilitatorTasks, facilitatorTasks } from "./facilitatorTasks.ts";
 import { type FacilitatorTransactions, facilitatorTransactions, outboxWrites } from "./facilitatorTransactions.ts";
 import { DatabaseLeases, type Leases } from "./leases.ts";
 import { openDatabase } from "./openDatabase.ts";
+import { type PrefundedTasks, prefundedTasks } from "./prefundedTasks.ts";
 import { pruneTasks } from "./pruneTasks.ts";
 
 /** Everything that the facilitator must not forget. Each write is on disk when its promise resolves. */
@@ -20,6 +22,8 @@ export interface FacilitatorStore
     FacilitatorSettlements,
     FacilitatorExposure,
     FacilitatorBacklog,
+    FacilitatorBatches,
+    PrefundedTasks,
     Leases {
   observed: ObservedDatabase;
   /**
@@ -61,6 +65,8 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorSettlements(db),
     ...facilitatorExposure(db),
     ...facilitatorBacklog(db),
+    ...facilitatorBatches(db),
+    ...prefundedTasks(db),
     observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
     hold: (name, work) => leases.hold(name, work),

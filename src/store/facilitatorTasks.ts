@@ -29,6 +29,8 @@ export interface StoredTask extends Claim {
   rejection: ErrorBody | null;
   /** Whether a block that held its lock or its end was replaced by one that does not. */
   reorged: boolean;
+  /** Whether an account pays for it. */
+  prefunded: boolean;
 }
 
 /** The tasks of the facilitator's store. Writes throw OpgError `internal` for a step that a task's life does not have. */
@@ -58,7 +60,7 @@ export interface FacilitatorTasks {
   exposureOf(payer: string, token: string, seenBlock?: number): Promise<Exposure>;
   /** Released tasks whose lock was in a block that was replaced, and that have not ended since. */
   tasksWithoutLock(): Promise<string[]>;
-  /** Tasks in one of `states`, earliest deadline first. */
+  /** Tasks in one of `states` that no account pays for, earliest deadline first. */
   tasksIn(states: readonly TaskState[], dueBeforeSeconds?: number): Promise<string[]>;
 }
 
@@ -100,7 +102,8 @@ export function facilitatorTasks(db: Db): FacilitatorTasks {
 
 async function findWithoutLock(db: Db): Promise<string[]> {
   const reorged = db.selectFrom("tasks").select("taskId").where("reorged", "=", true).where("unlocked", "=", false);
-  const rows = await reorged.where("state", "in", ["released", "certified"]).execute();
+  const locked = reorged.where("prefunded", "=", false);
+  const rows = await locked.where("state", "in", ["released", "certified"]).execute();
   return rows.map(({ taskId }) => taskId);
 }
 
@@ -109,6 +112,7 @@ async function findIn(db: Db, states: readonly TaskState[], dueBeforeSeconds?: n
     .selectFrom("tasks")
     .select("taskId")
     .where("state", "in", [...states])
+    .where("prefunded", "=", false)
     .orderBy("deadline");
   if (dueBeforeSeconds !== undefined) query = query.where("deadline", "<", BigInt(dueBeforeSeconds));
   return (await query.execute()).map(({ taskId }) => taskId);
@@ -180,6 +184,17 @@ async function addVerdict(db: Db, result: Result, verdict: SignedVerdict): Promi
     .execute();
 }
 
+/** The batch that settles it stands for many tasks. */
+async function subjectsOf(db: Db, taskId: string): Promise<string[]> {
+  const batches = db
+    .selectFrom("batchReceipts")
+    .innerJoin("batches", "batches.batchId", "batchReceipts.batchId")
+    .select("batches.batchId")
+    .where("taskId", "=", taskId)
+    .where("state", "in", ["certified", "settled"]);
+  return [taskId, ...(await batches.execute()).map(({ batchId }) => batchId)];
+}
+
 async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
   const row = await db.selectFrom("tasks").selectAll().where("taskId", "=", taskId).executeTakeFirst();
   if (!row) return undefined;
@@ -192,7 +207,7 @@ async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
   const transactions = await db
     .selectFrom("transactions")
     .selectAll()
-    .where("subject", "=", taskId)
+    .where("subject", "in", row.prefunded ? await subjectsOf(db, taskId) : [taskId])
     .orderBy("nonce")
     .execute();
   return {
@@ -211,5 +226,6 @@ async function find(db: Db, taskId: string): Promise<StoredTask | undefined> {
     transactions,
     rejection: row.rejection as ErrorBody | null,
     reorged: row.reorged,
+    prefunded: row.prefunded,
   };
 }

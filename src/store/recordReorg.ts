@@ -1,6 +1,7 @@
 import { sql, type Transaction } from "kysely";
 import type { TaskState } from "#protocol/task.ts";
 import { oweAgain } from "./facilitatorClaims.ts";
+import { takeBackBatch } from "./facilitatorBatches.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { clearingOf, type NoncePlace, type StoredTransaction } from "./facilitatorTransactions.ts";
 import { withNonceOf } from "./taskClaims.ts";
@@ -54,6 +55,7 @@ async function isStillWanted(trx: Trx, { subject, purpose }: StoredTransaction):
 
 async function takeBack(trx: Trx, { subject, purpose }: StoredTransaction): Promise<void> {
   if (purpose === "settle") await takeBackPayment(trx, subject);
+  if (purpose === "batch") await takeBackBatch(trx, subject);
   const step = reorgedTasks[purpose];
   const state = step ? { state: sql<TaskState>`case when state = ${step.from} then ${step.to} else state end` } : {};
   if (!step && purpose !== "open") return;

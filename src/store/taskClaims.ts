@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from "kysely";
 import { type Task, taskToJson } from "#protocol/task.ts";
 import { claimNonce, type NonceClaim, type NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+import { lockPayers } from "./payerLocks.ts";
 
 /** An authorization as it is claimed for a task. */
 export interface Claim {
@@ -39,6 +40,8 @@ export async function claimTask(trx: Trx, claim: Claim, terms: ClaimTerms): Prom
   const { taskId, task, paymentDigest, signature, validAfter, unlocked, claimedBlock } = claim;
   const { payer, nonce, maxAmount: amount, deadline } = task;
   const taken = { payer, nonce, amount, holder: taskId, exposed: unlocked, fundsBlock: claimedBlock };
+  const prefunded = await findPrefunded(trx, payer, nonce);
+  if (prefunded) return { outcome: "held", by: "nonce", holder: prefunded.taskId, identifier: null };
   const outcome = await claimNonce(trx, { ...terms, ...taken });
   if (outcome.outcome !== "claimed") return outcome;
   const row = {
@@ -52,6 +55,13 @@ export async function claimTask(trx: Trx, claim: Claim, terms: ClaimTerms): Prom
     .onConflict((conflict) => conflict.column("taskId").doUpdateSet(row))
     .execute();
   return outcome;
+}
+
+/** Such a task has the nonce, without a claim of Permit2's. */
+async function findPrefunded(trx: Trx, payer: string, nonce: bigint): Promise<{ taskId: string } | undefined> {
+  await lockPayers(trx, [payer]);
+  const ofNonce = trx.selectFrom("tasks").select("taskId").where("payer", "=", payer).where("nonce", "=", nonce);
+  return ofNonce.where("prefunded", "=", true).where("state", "!=", "rejected").executeTakeFirst();
 }
 
 /** What has a payer's nonce, or else the identifier. */

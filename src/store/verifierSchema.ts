@@ -1,12 +1,13 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { RefusalReason } from "#protocol/verdict.ts";
+import { verifierBatchesMigration, type VerifierBatchTables } from "./verifierBatches.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
 type Json = ColumnType<unknown, string, string>;
 
 /** Tables of a verifier's database, in the names that queries use. */
-export interface VerifierSchema {
+export interface VerifierSchema extends VerifierBatchTables {
   /** What it answered to before it saw the node's result, one row per task. */
   commitments: {
     taskId: string;
@@ -14,6 +15,8 @@ export interface VerifierSchema {
     facilitator: string;
     /** Seconds since 1970. */
     releasedAt: bigint;
+    /** Of the release; absent in rows of before there were accounts. */
+    paymentDigest: string | null;
     /** Its own answers in order: salted digest, and charge in atomic units as a decimal string. */
     answers: Json;
     /** Keeps the commitment closed until the verdict. */
@@ -100,4 +103,5 @@ const answersAfterEachStep: Migration = {
 export const verifierMigrations: Readonly<Record<string, Migration>> = {
   "001_commitments_verdicts_and_counts": commitmentsVerdictsAndCounts,
   "002_answers_after_each_step": answersAfterEachStep,
+  "003_batches": verifierBatchesMigration,
 };

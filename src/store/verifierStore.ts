@@ -7,6 +7,7 @@ import type { RefusalReason } from "#protocol/verdict.ts";
 import type { Logger } from "#service/logger.ts";
 import type { ObservedDatabase } from "#service/watchDatabase.ts";
 import { openDatabase } from "./openDatabase.ts";
+import { type VerifierBatches, verifierBatches } from "./verifierBatches.ts";
 import { verifierMigrations, type VerifierSchema } from "./verifierSchema.ts";
 
 /** An answer of the verifier's own to a task. */
@@ -24,6 +25,8 @@ export interface StoredCommitment {
   facilitator: string;
   /** Seconds since 1970. */
   releasedAt: number;
+  /** Of the release; `null` in commitments of before it was kept. */
+  paymentDigest: string | null;
   /** One; of a stream those after 0, 1, ... steps. */
   answers: OwnAnswer[];
   salt: string;
@@ -54,7 +57,7 @@ export interface EpochCounts {
  * What a verifier must not forget. Each `record` method is one durable write that is done when it resolves; where a row
  * was there before, that row stands and is returned, so that nothing is ever signed that contradicts it.
  */
-export interface VerifierStore {
+export interface VerifierStore extends VerifierBatches {
   recordCommitment(commitment: StoredCommitment): Promise<StoredCommitment>;
   recordVerdict(verdict: StoredVerdict): Promise<StoredVerdict>;
   recordRefusalDelivery(taskId: string): Promise<void>;
@@ -101,7 +104,14 @@ type WriteName = (typeof verifierWrites)[number];
  */
 export async function openVerifierStore(url: string, logger: Logger): Promise<VerifierStore> {
   const { db, observed, close } = await openDatabase<VerifierSchema>(url, verifierMigrations, logger);
-  return { ...reads(db), ...durableWrites(db), prune: (before) => prune(db, before), observed, close };
+  return {
+    ...reads(db),
+    ...durableWrites(db),
+    ...verifierBatches(db),
+    prune: (before) => prune(db, before),
+    observed,
+    close,
+  };
 }
 
 function durableWrites(db: Kysely<VerifierSchema>): Pick<VerifierStore, WriteName> {
@@ -138,7 +148,9 @@ async function insertOnce<Table extends keyof VerifierSchema>(
   await insert.onConflict((conflict) => conflict.doNothing()).execute();
 }
 
-function reads(db: Kysely<VerifierSchema>): Omit<VerifierStore, WriteName | "prune" | "observed" | "close"> {
+function reads(
+  db: Kysely<VerifierSchema>,
+): Omit<VerifierStore, WriteName | keyof VerifierBatches | "prune" | "observed" | "close"> {
   return {
     commitment: async (taskId) => optional(await commitmentRow(db, taskId).executeTakeFirst(), readCommitment),
     verdict: async (taskId) => optional(await verdictRow(db, taskId).executeTakeFirst(), readVerdict),

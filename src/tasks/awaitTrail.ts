@@ -4,12 +4,12 @@ import type { Trail } from "#protocol/settlement.ts";
 
 const POLL_MS = 300;
 
-/** Waits until a task has ended, settled or refunded. @throws OpgError `timeout` */
+/** Waits until a task has ended: settled, refunded, or charged to an account, whose batch may be far. @throws OpgError `timeout` */
 export async function awaitTrail(read: () => Promise<Trail>, timeoutSeconds: number): Promise<Trail> {
   const lastTry = Date.now() + timeoutSeconds * 1000;
   for (;;) {
     const trail = await read();
-    if (trail.state === "settled" || trail.state === "refunded" || trail.state === "rejected") return trail;
+    if (isOver(trail)) return trail;
     if (Date.now() > lastTry) {
       throw new OpgError("timeout", `Task ${trail.taskId} is still ${trail.state}; look again later with opg trace.`, {
         taskId: trail.taskId,
@@ -17,4 +17,9 @@ export async function awaitTrail(read: () => Promise<Trail>, timeoutSeconds: num
     }
     await sleep(POLL_MS);
   }
+}
+
+function isOver({ state, account }: Trail): boolean {
+  const isOwed = account !== undefined && state === "certified";
+  return isOwed || state === "settled" || state === "refunded" || state === "rejected";
 }

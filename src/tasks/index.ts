@@ -91,6 +91,7 @@ export const opgTasks: TaskDefinition[] = [
     .addOption({ name: "model", description: "name, name@version or versionId", defaultValue: "ppocr-recogniser" })
     .addOption({ name: "inputs", description: "A JSON file of named tensors, instead of --image", defaultValue: "" })
     .addOption({ name: "maxAmount", description: "Most you are willing to pay, in OPG", defaultValue: "1" })
+    .addFlag({ name: "account", description: "Pay out of your prefunded account, see opg account" })
     .addFlag({ name: "json", description: "Print the trail as one JSON line, with the output" })
     .setAction(() => import("./infer.ts"))
     .build(),
@@ -99,6 +100,59 @@ export const opgTasks: TaskDefinition[] = [
     .addPositionalArgument({ name: "task", description: "The taskId" })
     .addFlag({ name: "json", description: "Print the trail as one JSON line" })
     .setAction(() => import("./trace.ts"))
+    .build(),
+
+  task(["opg", "verify-receipt"], "Check against the chain alone that a call is in the batch that settled it")
+    .addPositionalArgument({ name: "file", description: "What GET /v1/tasks/{taskId}/proof answered" })
+    .setAction(() => import("./verifyReceipt.ts"))
+    .build(),
+
+  task(["opg", "statement"], "Tell what an address earned and spent, for which models, and where it went")
+    .addOption({ name: "payer", description: "Whose spending", defaultValue: "" })
+    .addOption({
+      name: "node",
+      description: "Whose earnings: a node, or the address it is paid out to",
+      defaultValue: "",
+    })
+    .addOption({ name: "verifier", description: "Whose shares of the pools", defaultValue: "" })
+    .addOption({
+      name: "from",
+      description: "First moment, such as 2026-01-01 (UTC); the beginning where left out",
+      defaultValue: "",
+    })
+    .addOption({
+      name: "to",
+      description: "First moment that does not belong to it; now where left out",
+      defaultValue: "",
+    })
+    .addOption({ name: "format", description: "csv or json", defaultValue: "csv" })
+    .setAction(() => import("./statement.ts"))
+    .build(),
+
+  emptyTask(["opg", "account"], "Prefunded accounts: fund them once, then calls need signatures only").build(),
+
+  task(["opg", "account", "show"], "Show what is in an account, what was spent and what is being withdrawn")
+    .addPositionalArgument({ name: "address", description: "Whose; yours where left out", defaultValue: "" })
+    .addOption({ name: "facilitator", description: "At whom; the network's first where left out", defaultValue: "" })
+    .setAction(() => import("./accountShow.ts"))
+    .build(),
+
+  task(["opg", "account", "deposit"], "Put OPG into an account; the first time opens it")
+    .addPositionalArgument({ name: "amount", description: "How many OPG" })
+    .addOption({ name: "payer", description: "Whose account; yours where left out", defaultValue: "" })
+    .addOption({ name: "facilitator", description: "At whom; the network's first where left out", defaultValue: "" })
+    .setAction(() => import("./accountDeposit.ts"))
+    .build(),
+
+  task(["opg", "account", "withdraw"], "Ask for OPG of your account back; once its time has come, get it")
+    .addOption({
+      name: "amount",
+      description:
+        "Ask for so many OPG in place of what was asked for before, 0 for none; where left out, for all or, if its time has come, for its payment",
+      defaultValue: "",
+    })
+    .addOption({ name: "facilitator", description: "At whom; the network's first where left out", defaultValue: "" })
+    .setAction(() => import("./accountWithdraw.ts"))
     .build(),
 
   task(["opg", "refund"], "Give an overdue task's lock back to its payer; anyone may")

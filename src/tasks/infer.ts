@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createClient, type Inference } from "#client/index.ts";
+import { type AccountOptions, createClient, type Inference } from "#client/index.ts";
 import { submitCall } from "#chain/submitCall.ts";
 import { lineImage } from "#execution/line/lineImage.ts";
 import { readLine } from "#execution/line/readLine.ts";
@@ -9,6 +9,7 @@ import { LOCAL_CHAIN_ID, type OpenNetwork, ownWallet } from "./openNetwork.ts";
 import { readOpg } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
 import { trailText } from "./trailText.ts";
+import { facilitatorIn } from "./accountKey.ts";
 import { awaitTrail } from "./awaitTrail.ts";
 
 interface Options {
@@ -16,6 +17,7 @@ interface Options {
   inputs: string;
   model: string;
   maxAmount: string;
+  account: boolean;
   json: boolean;
 }
 
@@ -23,9 +25,13 @@ interface Options {
 export default networkTask<Options>(async (opened, options) => {
   const inputs = await readInputs(options);
   const wallet = ownWallet(opened);
-  await allowPermit2(opened, wallet);
+  const maxAmount = readOpg(options.maxAmount);
   const { gateway } = opened.network;
-  const client = createClient({ gateway, signer: wallet, maxAmount: readOpg(options.maxAmount) });
+  const client = createClient({
+    ...{ gateway, signer: wallet, network: opened.network, maxAmount },
+    ...(options.account ? { account: await accountOptions(opened, wallet.address) } : {}),
+  });
+  if (!options.account) await allowPermit2(opened, wallet);
   const inference = await client.infer({ model: options.model, inputs });
   const output = await readOutput(options, inference);
   const trail = await awaitTrail(() => client.trail(inference.taskId), opened.network.parameters.maxTaskSeconds);
@@ -33,6 +39,15 @@ export default networkTask<Options>(async (opened, options) => {
   print(typeof output === "string" ? `The line reads: ${output}` : JSON.stringify(output));
   print(trailText(trail));
 });
+
+/** A voucher reaches as far as the account: what is not settled yet counts as well, and this process knows nothing of it. */
+async function accountOptions({ network, accounts }: OpenNetwork, payer: string): Promise<AccountOptions> {
+  const facilitator = facilitatorIn(network, "");
+  const { balance } = await accounts.accountOf({ payer, facilitator });
+  if (balance > 0n) return { facilitator, maxAtStake: balance };
+  const message = "Your account is empty; npx hardhat opg account deposit --amount 10 puts 10 OPG into it.";
+  throw new OpgError("account_insufficient", message, { payer, facilitator });
+}
 
 async function readInputs({ image, inputs }: Options): Promise<NamedTensors> {
   if ((image === "") === (inputs === "")) {

@@ -1,5 +1,7 @@
 import { type BaseWallet, Wallet } from "ethers";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { AccountsAdapter } from "#chain/accounts.ts";
+import { BatchesAdapter } from "#chain/batches.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { OpgAdapter } from "#chain/opg.ts";
@@ -36,6 +38,8 @@ export async function openNetwork(hre: HardhatRuntimeEnvironment) {
     opg: new OpgAdapter(opg, provider),
     taskEscrow: new TaskEscrowAdapter(taskEscrow, provider),
     settlement: new SettlementAdapter(settlement, provider),
+    accounts: new AccountsAdapter(taskEscrow, provider),
+    batches: new BatchesAdapter(settlement, provider),
     nodeRegistry: new NodeRegistryAdapter(nodeRegistry, provider, network.deploymentBlock),
     modelRegistry: new ModelRegistryAdapter(modelRegistry, provider, network.deploymentBlock),
     verifierSet: new VerifierSetAdapter(verifierSet, provider),

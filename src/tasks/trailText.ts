@@ -17,7 +17,7 @@ export function trailText(trail: Trail): string {
     ...row("task", [trail.taskId, `state: ${trail.state}`]),
     ...row("paid by", [
       trail.payer,
-      `at most ${opgText(trail.maxAmount)}, in fact ${opgText(trail.charge)}, ${wasLocked(trail) ? `${opgText(trail.refund)} returned` : "nothing was locked"}`,
+      `at most ${opgText(trail.maxAmount)}, in fact ${opgText(trail.charge)}, ${fundingText(trail)}`,
     ]),
     ...row("released by", [`${trail.facilitator} (facilitator)`]),
     ...row("model", modelLines(trail)),
@@ -29,6 +29,7 @@ export function trailText(trail: Trail): string {
     ...row("response", [trail.response ?? "none"]),
     ...row("checked by", verdictLines(trail)),
     ...row("money went", splitLines(trail)),
+    ...batchRows(trail),
     ...row("transactions", transactionLines(trail)),
     ...row("adds up", sumLines(trail)),
   ].join("\n");
@@ -36,6 +37,22 @@ export function trailText(trail: Trail): string {
 
 function row(title: string, lines: readonly string[]): string[] {
   return lines.map((line, index) => `  ${(index === 0 ? title : "").padEnd(13)} ${line}`);
+}
+
+function fundingText(trail: Trail): string {
+  if (trail.account) return "out of the account";
+  return wasLocked(trail) ? `${opgText(trail.refund)} returned` : "nothing was locked";
+}
+
+/** The way of a call that an account paid for into the transaction that settled it. */
+function batchRows({ account }: Trail): string[] {
+  if (!account?.batch) return [];
+  const { batchId, receipts, leaf, path } = account.batch;
+  return [
+    ...row("batch", [batchId, `${receipts} calls in one transaction`]),
+    ...row("leaf", [leaf]),
+    ...row("path", path.length === 0 ? ["none: the leaf is the root"] : path),
+  ];
 }
 
 function modelLines({ model }: Trail): string[] {
@@ -65,6 +82,7 @@ function splitLines(trail: Trail): string[] {
   if (BigInt(refund) > 0n) lines.push(`${opgText(refund)} back to payer ${payer}`);
   if (lines.length > 0) return lines;
   if (wasLocked(trail)) return ["nowhere yet: the ceiling is locked"];
+  if (trail.account && trail.state === "certified") return ["nowhere yet: the account owes it to the next batch"];
   return [trail.state === "refunded" ? "nowhere" : "nowhere yet"];
 }
 

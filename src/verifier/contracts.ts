@@ -1,4 +1,5 @@
 import type { Provider } from "ethers";
+import { BatchesAdapter } from "#chain/batches.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
@@ -11,6 +12,7 @@ export interface VerifierContracts {
   provider: Provider;
   taskEscrow: TaskEscrowAdapter;
   settlement: SettlementAdapter;
+  batches: BatchesAdapter;
   verifierSet: VerifierSetAdapter;
   nodeRegistry: NodeRegistryAdapter;
   modelRegistry: ModelRegistryAdapter;
@@ -22,6 +24,7 @@ export function verifierContracts({ contracts, deploymentBlock }: Network, provi
     provider,
     taskEscrow: new TaskEscrowAdapter(contracts.taskEscrow, provider),
     settlement: new SettlementAdapter(contracts.settlement, provider),
+    batches: new BatchesAdapter(contracts.settlement, provider),
     verifierSet: new VerifierSetAdapter(contracts.verifierSet, provider),
     nodeRegistry: new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock),
     modelRegistry: new ModelRegistryAdapter(contracts.modelRegistry, provider, deploymentBlock),

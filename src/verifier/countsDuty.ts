@@ -53,8 +53,10 @@ export class CountsDuty {
     return isSignedBy(verifier, this.#document(counts), signature);
   }
 
-  async #seen({ epoch, members, settledResults }: EndedEpoch): Promise<EpochCounts> {
-    const counts = await this.#dependencies.store.rightCommitmentCounts(settledResults);
+  async #seen({ epoch, members, settledResults, settledBatches }: EndedEpoch): Promise<EpochCounts> {
+    const { store } = this.#dependencies;
+    const inBatches = await store.resultsIn(settledBatches);
+    const counts = await store.rightCommitmentCounts([...settledResults, ...inBatches]);
     return { epoch, verifiers: members, counts: members.map((member) => counts.get(member) ?? 0) };
   }
 

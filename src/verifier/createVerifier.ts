@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Provider, Wallet } from "ethers";
 import type { Hono } from "hono";
 import type { Blobs } from "#blobs/blobs.ts";
+import { AccountReaderAdapter } from "#chain/accountReader.ts";
 import type { Executor } from "#execution/executor.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
@@ -9,10 +10,12 @@ import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import type { VerifierStore } from "#store/verifierStore.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
-import { createVerifierApp } from "./createVerifierApp.ts";
+import { BatchDuty, type BatchDutyDependencies } from "./batches/batchDuty.ts";
+import { HistoryDuty } from "./batches/historyDuty.ts";
+import { createVerifierApp, type VerifierDuties } from "./createVerifierApp.ts";
 import { Challenges } from "./challenges.ts";
 import { ClosingDuty } from "./closingDuty.ts";
-import { verifierContracts } from "./contracts.ts";
+import { type VerifierContracts, verifierContracts } from "./contracts.ts";
 import { CountsDuty } from "./countsDuty.ts";
 import { EndedEpochs } from "./endedEpochs.ts";
 import { EpochSets } from "./epochSets.ts";
@@ -48,6 +51,24 @@ export interface Verifier {
 
 const random32Bytes = (): Uint8Array => randomBytes(32);
 
+type BatchParts = Omit<BatchDutyDependencies, "taskEscrow" | "batches" | "readAccounts" | "deploymentBlock">;
+
+function batchDuties(
+  parts: BatchParts & { network: Network; contracts: VerifierContracts },
+): Pick<VerifierDuties, "batches" | "history"> {
+  const { network, contracts } = parts;
+  const { provider, taskEscrow, batches } = contracts;
+  const reader = new AccountReaderAdapter(network.contracts.payerReader, taskEscrow.address, provider);
+  const readAccounts: BatchDutyDependencies["readAccounts"] = async (facilitator, payers) => {
+    return reader.read(facilitator, payers, await provider.getBlockNumber());
+  };
+  const { deploymentBlock } = network;
+  return {
+    batches: new BatchDuty({ ...parts, taskEscrow, batches, readAccounts, deploymentBlock }),
+    history: new HistoryDuty({ ...parts, taskEscrow }),
+  };
+}
+
 /** Puts a verifier's duties together; nothing runs yet. */
 export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const { network, wallet, provider, blobs, store, operations, clock, logger } = dependencies;
@@ -75,7 +96,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
       { ...shared, signer, nodeRegistry: contracts.nodeRegistry },
     ),
     witness: new WitnessDuty(shared),
-    counts,
+    ...{ counts, ...batchDuties(shared) },
     admissions: new AdmissionDuty({ nodeRegistry, roots }, { ...shared, challenges }),
     info: async () => {
       const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);

@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import type { z } from "zod";
 import { admissionRequestJson } from "#protocol/admission.ts";
 import { OpgError } from "#protocol/errors.ts";
+import { batchRequestJson, earlierBatchJson } from "#protocol/batchMessages.ts";
 import { bytes32, uint } from "#protocol/hex.ts";
 import {
   challengeRequestJson,
@@ -15,6 +16,8 @@ import { createApp, readBody } from "#service/httpApp.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import type { AdmissionDuty } from "./admissionDuty.ts";
+import type { BatchDuty } from "./batches/batchDuty.ts";
+import type { HistoryDuty } from "./batches/historyDuty.ts";
 import type { CountsDuty } from "./countsDuty.ts";
 import type { TaskDuty } from "./taskDuty.ts";
 import type { VerdictDuty } from "./verdictDuty.ts";
@@ -30,6 +33,8 @@ export interface VerifierDuties {
   verdicts: VerdictDuty;
   witness: WitnessDuty;
   counts: CountsDuty;
+  batches: BatchDuty;
+  history: HistoryDuty;
   admissions: AdmissionDuty;
   info: () => Promise<VerifierInfo>;
   operations: Operations;
@@ -55,6 +60,7 @@ export function createVerifierApp(duties: VerifierDuties): Hono {
     const signature = await counts.sign({ epoch, ...(await readBody(context, countsJson)) });
     return context.json({ verifier, signature });
   });
+  addBatchRoutes(app, duties);
   app.post("/admissions/challenges", async (context) => {
     const { node } = await readBody(context, challengeRequestJson);
     return context.json(admissions.challenge(node));
@@ -63,6 +69,17 @@ export function createVerifierApp(duties: VerifierDuties): Hono {
     return context.json(await admissions.admit(await readBody(context, admissionRequestJson)));
   });
   return app;
+}
+
+function addBatchRoutes(app: Hono, { batches, history }: VerifierDuties): void {
+  app.post("/batches", async (context) =>
+    context.json(await batches.certify(await readBody(context, batchRequestJson))),
+  );
+  app.post("/batches/:batchId", async (context) => {
+    const batchId = readParameter(context, "batchId", bytes32);
+    await history.record(batchId, await readBody(context, earlierBatchJson));
+    return context.json({ recorded: true });
+  });
 }
 
 function readParameter<Schema extends z.ZodType>(context: Context, name: string, schema: Schema): z.output<Schema> {

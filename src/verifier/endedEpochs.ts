@@ -12,6 +12,8 @@ export interface EndedEpoch {
   closableAt: number;
   /** Digests of the results that were paid for in it. */
   settledResults: string[];
+  /** Ids of the batches that were paid in it, with results of their own. */
+  settledBatches: string[];
 }
 
 /** Past epochs, each read from the chain once. */
@@ -32,10 +34,14 @@ export class EndedEpochs {
     const closableAt = await this.#closableAt(epoch);
     const set = await this.#epochSets.get(epoch);
     if (closableAt === undefined || !set) return undefined;
-    const { provider, settlement } = this.#contracts;
-    const { members, threshold, blockNumber } = set;
-    const results = await settledResults(provider, settlement.address, epoch, { fromBlock: blockNumber });
-    const ended = { epoch, members, threshold, closableAt, settledResults: results };
+    const { provider, settlement, batches } = this.#contracts;
+    const { members, threshold, blockNumber: fromBlock } = set;
+    const [results, settled] = await Promise.all([
+      settledResults(provider, settlement.address, epoch, { fromBlock }),
+      batches.settledBatches({ fromBlock }),
+    ]);
+    const settledBatches = settled.filter((batch) => batch.epoch === epoch).map(({ batchId }) => batchId);
+    const ended = { epoch, members, threshold, closableAt, settledResults: results, settledBatches };
     this.#known.set(epoch, ended);
     return ended;
   }

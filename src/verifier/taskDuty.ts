@@ -109,6 +109,7 @@ export class TaskDuty {
       task,
       facilitator: release.facilitator,
       releasedAt: release.releasedAt,
+      paymentDigest: release.paymentDigest,
       answers,
       salt: ownSalt,
       commitment,

@@ -4,6 +4,7 @@ import { type Client, type Fetch, OpgError, type Receipt } from "#client/index.t
 import { someInputs } from "#test/gateway/doublingModel.ts";
 import { gatewayFixture, type GatewayFixture } from "#test/gateway/gatewayFixture.ts";
 import { fetchFrom, payingClient } from "./payingClient.ts";
+import { withChain } from "./withChain.ts";
 
 describe("client.checkOnChain", () => {
   let fixture: GatewayFixture;
@@ -68,13 +69,3 @@ describe("client.checkOnChain", () => {
     expect(error).to.have.property("code", "chain_unavailable");
   });
 });
-
-/** The fixture's gateway, and its chain by JSON-RPC. */
-function withChain(fixture: GatewayFixture): Fetch {
-  return async (url, init) => {
-    if (url !== fixture.network.rpcUrl) return fetchFrom(fixture)(url, init);
-    const { method, params } = JSON.parse(String(init.body)) as { method: string; params: unknown[] };
-    const result: unknown = await fixture.connection.provider.request({ method, params });
-    return Response.json({ jsonrpc: "2.0", id: 1, result });
-  };
-}

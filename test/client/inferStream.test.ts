@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { type Client, type Fetch, type InferenceEvent, memoryState, OpgError } from "#client/index.ts";
+import {
+  type Client,
+  type Fetch,
+  IncompleteAnswerError,
+  type InferenceEvent,
+  memoryState,
+  OpgError,
+} from "#client/index.ts";
 import { streamCharge } from "#protocol/meter.ts";
 import type { StreamStepJson } from "#protocol/messages.ts";
 import { tensorBytes } from "#protocol/tensors.ts";
@@ -53,6 +60,26 @@ describe("inferStream", () => {
   it("gives the answer alone where the model does not answer step by step", async () => {
     const events = await readAll(payingClient(fixture), { model: "doubling", inputs: someInputs });
     expect(events.map(({ type }) => type)).to.deep.equal(["answer"]);
+  });
+
+  it("says that an answer ends too soon, and gives what there is, checked and paid for", async () => {
+    fixture.gateway.settings.executionSeconds = 1;
+    for (const node of fixture.nodes) node.stepGate = (step) => sleep(step * 350);
+    const seen: InferenceEvent[] = [];
+    const reading = (async () => {
+      for await (const event of payingClient(fixture).inferStream(wanted)) seen.push(event);
+    })();
+    const refused = await reading.catch((error: unknown) => error);
+    if (!(refused instanceof IncompleteAnswerError)) throw new Error("it was complete", { cause: refused });
+    expect(seen.every(({ type }) => type === "step")).to.equal(true);
+    expect(refused.values).to.include({ steps: seen.length, asked: STEPS });
+    expect(seen.length).to.be.within(1, STEPS - 1);
+    const { inference } = refused;
+    expect([refused.code, inference.steps]).to.deep.equal(["answer_incomplete", seen.length]);
+    expect(inference.outputs).to.deep.equal(summed(seen.length));
+    expect(inference.receipt.result.amount).to.equal(chargeOf(seen.length));
+    expect(refused.values["taskId"]).to.equal(inference.taskId);
+    expect((await payingClient(fixture).trail(inference.taskId)).state).to.equal("settled");
   });
 
   it("counts its ceiling when it is left, and what it cost once the trail says so", async () => {

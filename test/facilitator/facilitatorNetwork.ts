@@ -1,7 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { id, JsonRpcProvider, MaxUint256, NonceManager, type Signer, Wallet } from "ethers";
+import {
+  type ContractTransactionResponse,
+  id,
+  JsonRpcProvider,
+  MaxUint256,
+  NonceManager,
+  type Signer,
+  Wallet,
+} from "ethers";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { authorizationOf, authorizationToJson, paymentTypedData, PERMIT2 } from "#protocol/payment.ts";
@@ -13,10 +21,12 @@ import { deployLocally } from "#scripts/network/deployLocally.ts";
 import { describeNetwork } from "#scripts/network/describeNetwork.ts";
 import { freePorts } from "#scripts/network/places.ts";
 import { startChain } from "#scripts/network/startChain.ts";
+import { miningOn } from "#test/chain/mining.ts";
 import { startTestDatabase } from "#test/store/testDatabase.ts";
 import { OPG__factory, Settlement__factory, TaskEscrow__factory, VerifierSet__factory } from "#typechain/index.ts";
 
-const BLOCK_TIME_SECONDS = 0.5;
+/** As often as a facilitator looks for a new one. */
+const BLOCK_TIME_SECONDS = 0.25;
 
 const walletOf = (role: LocalRole): Wallet => new Wallet(localAccount(role).privateKey);
 const verifiers = [walletOf("verifier1"), walletOf("verifier2"), walletOf("verifier3")] as const;
@@ -46,10 +56,17 @@ export async function startFacilitatorNetwork() {
     cacheTimeout: -1,
     pollingInterval: 100,
   });
-  const base = { network, provider, ...contractsOf(network, new NonceManager(walletOf("faucet").connect(provider))) };
+  const mining = miningOn(provider, BLOCK_TIME_SECONDS);
+  const base = {
+    network,
+    provider,
+    mining,
+    ...contractsOf(network, new NonceManager(walletOf("faucet").connect(provider))),
+  };
   return {
     folder,
     ...base,
+    ...mining,
     ...payersOn(base),
     ...evidenceOn(network),
     ...settlingOn(base),
@@ -63,6 +80,7 @@ export async function startFacilitatorNetwork() {
     }),
     stopChain: () => chain.stop(),
     close: async (): Promise<void> => {
+      mining.endMining();
       provider.destroy();
       await Promise.all([chain.stop(), database.close()]);
       rmSync(folder, { recursive: true });
@@ -79,23 +97,33 @@ function contractsOf({ contracts }: Network, faucet: Signer) {
   };
 }
 
-type Base = ReturnType<typeof contractsOf> & { network: Network; provider: JsonRpcProvider };
+type Base = ReturnType<typeof contractsOf> & {
+  network: Network;
+  provider: JsonRpcProvider;
+  mining: ReturnType<typeof miningOn>;
+};
 
-function payersOn({ network, provider, opg }: Base) {
+function payersOn({ network, provider, opg, mining }: Base) {
   let payers = 0;
   const { settleWindowSeconds } = network.parameters;
   const terms = { token: network.contracts.opg, taskEscrow: network.contracts.taskEscrow, settleWindowSeconds };
+  /** Waits for no block of the chain's own. */
+  const inOneBlock = async (sending: readonly Promise<ContractTransactionResponse>[]): Promise<void> => {
+    const sent = await Promise.all(sending);
+    await mining.mine();
+    await Promise.all(sent.map((transaction) => transaction.wait()));
+  };
   /** Somebody new, with `balance` atomic units of OPG, ether for gas, and an allowance for Permit2. */
   const makePayer = async (balance: bigint): Promise<Wallet> => {
-    const payer = await makePoorPayer(balance);
+    const payer = new Wallet(id(`payer ${payers++}`), provider);
     await provider.send("anvil_setBalance", [payer.address, "0xde0b6b3a7640000"]);
-    await (await opg.connect(payer).approve(PERMIT2, MaxUint256)).wait();
+    await inOneBlock([opg.transfer(payer.address, balance), opg.connect(payer).approve(PERMIT2, MaxUint256)]);
     return payer;
   };
   /** Somebody new with OPG and nothing else. */
   const makePoorPayer = async (balance: bigint): Promise<Wallet> => {
     const payer = new Wallet(id(`payer ${payers++}`), provider);
-    await (await opg.transfer(payer.address, balance)).wait();
+    await inOneBlock([opg.transfer(payer.address, balance)]);
     return payer;
   };
   const makeTask = async (payer: Wallet, changes: Partial<Task> = {}): Promise<Task> => ({

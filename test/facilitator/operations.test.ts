@@ -89,12 +89,12 @@ describe("a facilitator as its operator sees it", function () {
   it("tells how long a transaction has been on its way", async () => {
     const payer = await net.makePayer(1000n);
     const body = JSON.stringify(await net.payFor(payer, await net.makeTask(payer)));
-    await net.provider.send("evm_setIntervalMining", [0]);
+    await net.stopMining();
     const paying = fetch(`${facilitator.url}/tasks`, { method: "POST", body });
     await sleep(2_500);
     expect(await valueOf('opg_outbox_transactions{purpose="open",status="sent"}')).to.equal(1);
     expect(await valueOf("opg_outbox_oldest_unsettled_seconds")).to.be.greaterThan(1);
-    await net.provider.send("evm_setIntervalMining", [1]);
+    await net.goOnMining();
     expect((await paying).status).to.equal(200);
     expect(await valueOf("opg_outbox_oldest_unsettled_seconds")).to.equal(0);
   });

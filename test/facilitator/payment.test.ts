@@ -151,7 +151,7 @@ describe("a payment at the facilitator", function () {
   it("rejects the one of two locks that no block could take", async () => {
     const payer = await net.makePayer(1000n);
     const tasks = [await net.makeTask(payer), await net.makeTask(payer, { nonce: 1n })];
-    await net.provider.send("evm_setIntervalMining", [0]);
+    await net.stopMining();
     const answers = tasks.map(async (task) => pay(await net.payFor(payer, task)));
     const pending = async () => Number(((await net.provider.send("txpool_status", [])) as { pending: string }).pending);
     // Where the first is waiting for its block already, the second may be found out before it is sent.
@@ -159,7 +159,7 @@ describe("a payment at the facilitator", function () {
     const sent = async (): Promise<boolean> => (await pending()) === 2;
     while (!(await sent()) && !(await Promise.race([decided, pause(50).then(() => false)])));
     await net.provider.send("evm_mine", []);
-    await net.provider.send("evm_setIntervalMining", [1]);
+    await net.goOnMining();
 
     const codes = (await Promise.all(answers)).map(({ status, body }) => body.error?.code ?? status);
     expect(codes.map(String).sort()).to.deep.equal(["200", "open_failed"]);

@@ -122,12 +122,12 @@ describe("two facilitators on one database", function () {
   it("take over what one has sent when it is gone", async () => {
     const { task, body } = await payment("upto");
     expect((await send(body)).status).to.equal(200);
-    await net.provider.send("evm_setIntervalMining", [0]);
+    await net.stopMining();
     const certificate = await net.certify(net.makeResult(task));
     const accepted = await ask(`${replicas[0]?.url}/tasks/${net.taskIdIn(task)}/certificate`, certificate);
     expect(accepted.status, JSON.stringify(accepted.body)).to.equal(200);
     await replicas.shift()?.stop();
-    await net.provider.send("evm_setIntervalMining", [1]);
+    await net.goOnMining();
     const settled = await askUntil(`${replicas[0]?.url}/tasks/${net.taskIdIn(task)}`, ({ body: seen }) => {
       const [capture] = seen.transactions ?? [];
       return seen.state === "settled" && capture?.status === "included";

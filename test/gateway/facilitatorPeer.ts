@@ -1,19 +1,24 @@
 import { z } from "zod";
+import type { BatchProofJson } from "#protocol/batchProof.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { CertificateMessage, TaskRecordJson } from "#protocol/messages.ts";
 import { paymentDigestOf, taskPayloadJson } from "#protocol/payment.ts";
 import { paymentIdentifierIn } from "#protocol/paymentIdentifier.ts";
+import { type PrefundedPayload, prefundedPayloadJson } from "#protocol/prefunded.ts";
 import { proxyPayloadJson, proxyPaymentDigest } from "#protocol/proxyPayment.ts";
-import { type Result, resultToJson } from "#protocol/result.ts";
+import { type Result, resultJson, resultToJson } from "#protocol/result.ts";
 import { releaseTypedData, type Task, taskIdOf, taskJson, taskToJson } from "#protocol/task.ts";
+import type { Domain } from "#protocol/typedData.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
 import { type NetworkFixture, sign } from "#test/contracts/fixture.ts";
+import { AccountPeer } from "./accountPeer.ts";
+import { settleBatch } from "./settleBatch.ts";
 
 const bodyJson = z.looseObject({
   paymentPayload: z.looseObject({
-    accepted: z.looseObject({ scheme: z.enum(["task", "upto"]) }),
+    accepted: z.looseObject({ scheme: z.enum(["task", "upto", "prefunded"]) }),
     payload: z.unknown(),
     extensions: z.unknown().optional(),
   }),
@@ -28,6 +33,8 @@ interface ReadPayment {
   signature: string;
   /** Only under `upto`. */
   validAfter?: bigint;
+  /** Only under `prefunded`. */
+  prefunded?: PrefundedPayload;
 }
 
 interface ReleasedPayment extends ReadPayment {
@@ -36,15 +43,17 @@ interface ReleasedPayment extends ReadPayment {
 
 /**
  * The other end of the gateway's calls to a facilitator: releases tasks and counts what reaches it. It checks nothing, so
- * whatever the gateway lets through is seen. Tasks of scheme `task` it opens on the test chain, those of `upto` it captures
- * there when the node has answered; the first task of an authorization, or of a payment identifier, is the one it keeps to.
+ * whatever the gateway lets through is seen; only vouchers have to suffice. Tasks of scheme `task` it opens on the test chain,
+ * those of `upto` it captures there when the node has answered, those of `prefunded` it keeps for a batch; the first task of an authorization, or of a payment identifier, is the one it keeps to.
  */
 export async function startFacilitatorPeer(fixture: NetworkFixture) {
   const { wallets, chainId, domainOf } = fixture;
   const released = new Map<string, Promise<ReleasedPayment>>();
   const payments = new Map<string, ReleasedPayment>();
+  const proofs = new Map<string, BatchProofJson>();
   const peer = {
     url: "",
+    accounts: new AccountPeer(domainOf("taskEscrow")),
     calls: 0,
     /** Bodies as they came. */
     bodies: [] as string[],
@@ -55,9 +64,10 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
   };
 
   async function release(payment: ReadPayment): Promise<ReleasedPayment> {
-    const { task, paymentDigest, validAfter } = payment;
+    const { task, paymentDigest, validAfter, prefunded } = payment;
     const taskId = taskIdOf(task, domainOf("taskEscrow"));
-    const transactions = validAfter === undefined ? [await open(fixture, payment)] : [];
+    const isLocked = validAfter === undefined && !prefunded;
+    const transactions = isLocked ? [await open(fixture, payment)] : [];
     const unsigned = { taskId, paymentDigest, releasedAt: await fixture.now() };
     const signature = await sign(wallets.facilitator, releaseTypedData(unsigned, domainOf("taskEscrow")));
     const { address } = wallets.facilitator;
@@ -82,10 +92,11 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
     peer.bodies.push(await context.req.text());
     const body = await readBody(context, bodyJson);
     if (peer.refusal) throw peer.refusal;
-    const payment = readPayment(body, BigInt(chainId));
+    const payment = readPayment(body, BigInt(chainId), domainOf("taskEscrow"));
     const id = paymentIdentifierIn(body.paymentPayload.extensions);
-    const known =
-      released.get(payment.paymentDigest) ?? (id === undefined ? undefined : released.get(id)) ?? release(payment);
+    const earlier = released.get(payment.paymentDigest) ?? (id === undefined ? undefined : released.get(id));
+    if (!earlier && payment.prefunded) peer.accounts.reserve(payment.paymentDigest, payment.prefunded);
+    const known = earlier ?? release(payment);
     for (const name of [payment.paymentDigest, ...(id === undefined ? [] : [id])]) {
       if (!released.has(name)) released.set(name, known);
     }
@@ -98,15 +109,42 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
     if (!payment) throw new OpgError("unknown_task", "There is no such task here.");
     return context.json(payment.record);
   });
+  app.get("/tasks/:taskId/proof", (context) => {
+    const proof = proofs.get(context.req.param("taskId"));
+    if (!proof) throw new OpgError("not_settled_yet", "No settled batch has this call yet; ask again later.");
+    return context.json(proof);
+  });
   const server = await startHttpServer(app, { host: "127.0.0.1", port: 0 });
   return Object.assign(peer, {
     url: server.url,
-    /** Settles a certified result. @returns the transaction's hash */
-    async settle(task: Task, { result, nodeSignature, verdicts }: CertificateMessage): Promise<string> {
+    /** Settles a certified result. @returns the transaction's hash, if it has one of its own */
+    async settle(task: Task, { result, nodeSignature, verdicts }: CertificateMessage): Promise<string | null> {
       const payment = payments.get(result.taskId)!;
-      const hash = await settle(fixture, { ...payment, task }, result, nodeSignature);
+      if (payment.prefunded) peer.accounts.end(result.taskId, task.payer, result.amount);
+      const hash = payment.prefunded ? null : await settle(fixture, { ...payment, task }, result, nodeSignature);
       payment.record = { ...payment.record, state: "certified", result: resultToJson(result), verdicts };
       return hash;
+    },
+    /** Settles every certified task of accounts in one batch, which these must be able to pay. */
+    async settleBatch(): Promise<void> {
+      const certified = [...payments.values()].filter(({ record }) => record.state === "certified");
+      const owed = certified.flatMap(({ record, prefunded }) =>
+        prefunded && record.result ? [{ task: prefunded.task, result: resultJson.parse(record.result) }] : [],
+      );
+      for (const proof of await settleBatch(fixture, owed, peer.accounts)) {
+        const { taskId } = proof.receipt;
+        const payment = payments.get(taskId)!;
+        payment.record = { ...payment.record, state: "settled" };
+        proofs.set(taskId, proof);
+      }
+    },
+    /** Proofs as they are handed out; tests damage them. */
+    proofs,
+    /** Ends a task of an account without a charge. */
+    refund(taskId: string): void {
+      const payment = payments.get(taskId)!;
+      peer.accounts.end(taskId, payment.task.payer, 0n);
+      payment.record = { ...payment.record, state: "refunded" };
     },
     /** Tasks released, oldest first. */
     taskIds: (): string[] => [...payments.keys()],
@@ -120,7 +158,12 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
 
 export type FacilitatorPeer = Awaited<ReturnType<typeof startFacilitatorPeer>>;
 
-function readPayment({ paymentPayload, task }: Body, chainId: bigint): ReadPayment {
+function readPayment({ paymentPayload, task }: Body, chainId: bigint, taskEscrow: Domain): ReadPayment {
+  if (paymentPayload.accepted.scheme === "prefunded") {
+    const prefunded = prefundedPayloadJson.parse(paymentPayload.payload);
+    const { task: signed, signature } = prefunded;
+    return { task: signed, paymentDigest: taskIdOf(signed, taskEscrow), signature, prefunded };
+  }
   if (paymentPayload.accepted.scheme === "task") {
     const { signature, permit2Authorization } = taskPayloadJson.parse(paymentPayload.payload);
     const paymentDigest = paymentDigestOf(permit2Authorization, chainId);

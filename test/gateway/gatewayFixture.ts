@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { id } from "ethers";
 import { network as hardhatNetwork } from "hardhat";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
+import { BatchesAdapter } from "#chain/batches.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { OpgAdapter } from "#chain/opg.ts";
@@ -129,9 +130,11 @@ async function assemble(
   const nodes = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
   const taskEscrow = new TaskEscrowAdapter(addresses.taskEscrow, provider);
   const settlement = new SettlementAdapter(addresses.settlement, provider);
+  const batches = new BatchesAdapter(addresses.settlement, provider);
   return {
     network,
-    settings,
+    // Its own: tests change them.
+    settings: { ...settings },
     clock,
     logger,
     randomBytes: (length) => new Uint8Array(length).fill((draws += 1)),
@@ -140,6 +143,6 @@ async function assemble(
     operations: new Operations(),
     catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger }),
-    trails: new Trails({ network, provider, taskEscrow, settlement, nodes, models, logger }),
+    trails: new Trails({ network, provider, taskEscrow, settlement, batches, nodes, models, logger }),
   };
 }

@@ -4,6 +4,7 @@ import { OpgError } from "#protocol/errors.ts";
 import { someInputs } from "./doublingModel.ts";
 import { gatewayFixture, type GatewayFixture } from "./gatewayFixture.ts";
 import { askOffer, infer, offerIn, payFor, someRequest } from "./paidRequest.ts";
+import { payPrefunded } from "./prefundedPayment.ts";
 import { identified, plainRequest, startStockPayer, type StockPayer } from "./stockPayment.ts";
 
 const IDENTIFIER = "a-purchase-of-the-tests";
@@ -33,6 +34,10 @@ describe("a payment that comes again", () => {
   const schemes: [string, () => Promise<{ header: string; body: unknown }>][] = [
     ["upto", async () => ({ header: await payer.pay(), body: plainRequest })],
     ["task", async () => ({ header: await payFor(fixture, await askOffer(fixture)), body: someRequest(fixture) })],
+    [
+      "prefunded",
+      async () => ({ header: await payPrefunded(fixture, await askOffer(fixture)), body: someRequest(fixture) }),
+    ],
   ];
   for (const [scheme, sign] of schemes) {
     describe(`under ${scheme}`, () => {
@@ -105,7 +110,7 @@ describe("a payment that comes again", () => {
         const { header, body } = await sign();
         expect((await infer(fixture, body, header)).status).to.equal(200);
         fixture.time.now += 3_600;
-        expect(await refusalIn(await infer(fixture, body, header))).to.equal("permit2_deadline_expired");
+        expect(await refusalIn(await infer(fixture, body, header))).to.match(/^(permit2|task)_deadline_expired$/);
         expect(await fixture.gateway.store.prune(fixture.time.now)).to.equal(1);
         expect(executions()).to.equal(1);
       });

@@ -44,7 +44,7 @@ describe("x402's own client at POST /v1/infer", () => {
     const { network, opg } = fixture;
     const salt = accepts[0]?.extra["salt"] as string;
     const inputDigest = tensorsDigest(["x"], tensorsFromJson(someInputs));
-    expect(accepts.map(({ scheme }) => scheme)).to.deep.equal(["task", "upto"]);
+    expect(accepts.map(({ scheme }) => scheme)).to.deep.equal(["task", "upto", "prefunded"]);
     expect(accepts[1]).to.deep.equal({
       scheme: "upto",
       network: "eip155:31337",
@@ -140,7 +140,7 @@ describe("x402's own client at POST /v1/infer", () => {
       expect(response.status).to.equal(status);
       const required = offerIn(response);
       expect(required.error).to.equal(code);
-      expect(required.accepts.map(({ scheme }) => scheme)).to.deep.equal(["task", "upto"]);
+      expect(required.accepts.map(({ scheme }) => scheme)).to.deep.equal(["task", "upto", "prefunded"]);
       expect(await response.json()).to.have.nested.property("error.code", code);
     }
     expect(fixture.nodes[0].calls + fixture.nodes[1].calls).to.equal(0);

@@ -3,7 +3,7 @@ import { networkText, trialText } from "#scripts/chaos/reportText.ts";
 import { runTrials } from "#scripts/chaos/runTrials.ts";
 
 /** Together they have every kind of fault in them. */
-const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11];
+const SEEDS = [3, 4, 7, 12];
 
 describe("faults at random moments", function () {
   this.timeout(300_000);

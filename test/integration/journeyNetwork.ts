@@ -15,17 +15,20 @@ import { lineImage } from "#execution/line/lineImage.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { verifierInfoJson } from "#protocol/messages.ts";
 import type { Trail } from "#protocol/settlement.ts";
-import type { NamedTensors } from "#protocol/tensors.ts";
+import type { NamedTensors, Tensor } from "#protocol/tensors.ts";
 import type { DaemonName, DaemonSetting } from "#scripts/network/daemons.ts";
 import { type LocalNetwork, startLocalNetwork } from "#scripts/network/localNetwork.ts";
 import { freePorts } from "#scripts/network/places.ts";
 import { awaitNodes, publishDemonstration, startAll } from "#scripts/network/readiness.ts";
 import { awaitTrail } from "#tasks/awaitTrail.ts";
+import { miningOn } from "#test/chain/mining.ts";
 import { until } from "./chainControl.ts";
 
 /** Short blocks, so that a journey does not wait for the chain; the machine's time stays the chain's time. */
 const BLOCK_SECONDS = 0.25;
 const PAYER_AMOUNT = 100n * 10n ** 18n;
+const BEGINNING_COLUMNS = 96;
+const FLOAT_BYTES = 4;
 
 /** What differs from one journey to another. */
 export interface JourneyOptions extends Pick<DaemonSetting, "env" | "programs"> {
@@ -38,6 +41,7 @@ export interface Processes {
   local: LocalNetwork;
   provider: ChainProvider;
   opg: OpgAdapter;
+  mining: ReturnType<typeof miningOn>;
   stop(): Promise<void>;
 }
 
@@ -49,7 +53,9 @@ export interface Journey extends Processes {
   payer: BaseWallet;
   client: Client;
   versionId: string;
-  /** The line of text that everybody reads here. */
+  /** The line of text that people read. */
+  wholeLine: NamedTensors;
+  /** Its beginning, which everybody else reads: it is run and checked, and travels, in a fraction of the time. */
   inputs: NamedTensors;
   /** The end of a task, settled or refunded. */
   ended(taskId: string): Promise<Trail>;
@@ -87,12 +93,14 @@ export async function startProcesses({ daemons = [], ...options }: JourneyOption
     await startAll(local, daemons);
     const { rpcUrl, chainId, contracts } = local.network;
     const provider = await connectChain(rpcUrl, chainId);
+    const mining = miningOn(provider, BLOCK_SECONDS);
     const stop = async (): Promise<void> => {
+      mining.endMining();
       provider.destroy();
       await local.stop();
       await rm(folder, { recursive: true, force: true });
     };
-    return { local, provider, opg: new OpgAdapter(contracts.opg, provider), stop };
+    return { local, provider, opg: new OpgAdapter(contracts.opg, provider), mining, stop };
   } catch (error) {
     await local.stop();
     throw error;
@@ -122,14 +130,24 @@ async function journeyOn(processes: Processes, versionId: string): Promise<Journ
   await submitCall(payer, opg.populateApprovePermit2());
   const client = createClient({ gateway, signer: payer, network: local.network });
   const picture = await readFile(new URL("../../examples/line/line.png", import.meta.url));
+  const wholeLine = lineImage(picture);
   return {
     ...{ ...processes, payer, client, versionId },
     taskEscrow: new TaskEscrowAdapter(contracts.taskEscrow, provider),
     settlement: new SettlementAdapter(contracts.settlement, provider),
     verifierSet: new VerifierSetAdapter(contracts.verifierSet, provider),
-    inputs: { x: lineImage(picture) },
+    wholeLine: { x: wholeLine },
+    inputs: { x: beginningOf(wholeLine) },
     ended: (taskId) => awaitTrail(() => client.trail(taskId), 60),
   };
+}
+
+function beginningOf({ dtype, shape, data }: Tensor): Tensor {
+  const [lines = 0, channels = 0, height = 0, width = 0] = shape;
+  const rows = Array.from({ length: lines * channels * height }, (_, row) =>
+    data.subarray(row * width * FLOAT_BYTES, (row * width + BEGINNING_COLUMNS) * FLOAT_BYTES),
+  );
+  return { dtype, shape: [lines, channels, height, BEGINNING_COLUMNS], data: Uint8Array.from(Buffer.concat(rows)) };
 }
 
 /** The OpgError that a promise ends in. */

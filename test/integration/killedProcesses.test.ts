@@ -137,7 +137,7 @@ describe("kill -9 right after a durable write", function () {
   });
 
   it("leaves the facilitator able to reject: recordRejection:1", async () => {
-    const { opg, provider, taskEscrow, local } = journey;
+    const { opg, provider, taskEscrow, local, mining } = journey;
     const poor = Wallet.createRandom(provider);
     const faucet = localAccount("faucet").connect(provider);
     await submitCall(faucet, { to: poor.address, data: "0x", value: 10n ** 18n });
@@ -145,7 +145,7 @@ describe("kill -9 right after a durable write", function () {
     await submitCall(poor, opg.populateApprovePermit2());
     const dying = await startDying("facilitator", "recordRejection:1");
     const { offer, taskId, header } = await payment(poor);
-    await provider.send("evm_setIntervalMining", [0]);
+    await mining.stopMining();
     const answering = payWith(journey, offer.body, header);
     await until(async () => (await pendingTransactions(provider)) === 1);
     await poor.sendTransaction({
@@ -154,7 +154,7 @@ describe("kill -9 right after a durable write", function () {
       maxFeePerGas: 1_000n * GWEI,
       gasLimit: 100_000n,
     });
-    await provider.send("evm_setIntervalMining", [1]);
+    await mining.goOnMining();
     await dying.ended;
     await local.start("facilitator");
     expect((await answering).status).to.be.greaterThanOrEqual(400);

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { awaitNodes } from "#scripts/network/readiness.ts";
-import { type Journey, refusalOf, startJourney } from "./journeyNetwork.ts";
+import { type Journey, leastDaemons, refusalOf, startJourney } from "./journeyNetwork.ts";
 
 describe("a model whose bytes were tampered with", function () {
   this.timeout(120_000);
@@ -25,7 +25,7 @@ describe("a model whose bytes were tampered with", function () {
 
   before(async () => {
     journey = await startJourney({
-      daemons: ["hub", "facilitator", "gateway", "verifier-1", "verifier-2", "verifier-3", "node-1"],
+      daemons: leastDaemons,
     });
     const [listing] = await journey.client.models();
     file = await fileBelow(journey.local.places.cache("hub"), listing?.digest ?? "");

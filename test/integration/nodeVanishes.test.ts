@@ -4,7 +4,7 @@ import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
 import { taskIdOf } from "#protocol/task.ts";
 import { until } from "./chainControl.ts";
-import { type Journey, refusalOf, startJourney } from "./journeyNetwork.ts";
+import { type Journey, leastDaemons, refusalOf, startJourney } from "./journeyNetwork.ts";
 import { askOffer, type Offered, payWith, signedHeader } from "./rawPayment.ts";
 
 const WINDOW_SECONDS = 60;
@@ -18,7 +18,7 @@ describe("a node that vanishes before its result", function () {
 
   before(async () => {
     journey = await startJourney({
-      daemons: ["hub", "facilitator", "gateway", "verifier-1", "verifier-2", "verifier-3", "node-1"],
+      daemons: leastDaemons,
       programs: { "node-1": "test/integration/programs/slowNode.ts" },
       env: { "node-1": { OPG_TEST_RUN_SECONDS: "3600" } },
     });

@@ -22,7 +22,7 @@ describe("a request is paid, run, checked and settled", function () {
 
   before(async () => {
     journey = await startJourney();
-    const { client, inputs, versionId, payer, opg } = journey;
+    const { client, wholeLine: inputs, versionId, payer, opg } = journey;
     balanceBefore = await opg.balanceOf(payer.address);
     const { taskId, outputs } = await client.infer({ model: versionId, inputs });
     text = (await readLine(outputs)).text;

@@ -1,18 +1,16 @@
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { MaxUint256, Wallet } from "ethers";
 import { PNG } from "pngjs";
 import type { Trail } from "#protocol/settlement.ts";
 import type { Journey } from "./journeyNetwork.ts";
+import { runOpg } from "./runOpg.ts";
 import { sharedJourney } from "./sharedJourney.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const hardhat = join(dirname(createRequire(import.meta.url).resolve("hardhat")), "cli.js");
 const expected = JSON.parse(readFileSync(join(root, "examples/line/expected.json"), "utf8")) as { text: string };
 
 const STRANGER = "0x00000000000000000000000000000000000000AA";
@@ -22,16 +20,8 @@ describe("the tasks for people", function () {
   let journey: Journey;
   let trail: Trail;
 
-  /** Runs `hardhat opg …` as a person would. */
-  const opg = (...words: string[]) => run({}, words);
-  const opgAs = (key: string, ...words: string[]) => run({ OPG_KEY: key }, words);
-  const run = (variables: Record<string, string>, words: string[]) =>
-    new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-      const env = { ...process.env, OPG_NETWORK: journey.local.places.network, ...variables };
-      execFile(process.execPath, [hardhat, "opg", ...words], { cwd: root, env }, (error, stdout, stderr) => {
-        resolve({ code: error ? 1 : 0, stdout, stderr });
-      });
-    });
+  const opg = (...words: string[]) => runOpg(journey, words);
+  const opgAs = (key: string, ...words: string[]) => runOpg(journey, words, { OPG_KEY: key });
 
   before(async () => {
     journey = await sharedJourney();
@@ -121,6 +111,9 @@ describe("the tasks for people", function () {
       "trace",
       "refund",
       "withdraw",
+      "account",
+      "verify-receipt",
+      "statement",
     ]) {
       expect(help.stdout).to.include(`opg ${name}`);
     }

@@ -68,7 +68,7 @@ describe("x402's own clients pay for an inference", function () {
     init = {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: journey.versionId, inputs: tensorsToJson(journey.inputs) }),
+      body: JSON.stringify({ model: journey.versionId, inputs: tensorsToJson(journey.wholeLine) }),
     };
   });
   after(() => journey.stop());
@@ -165,7 +165,7 @@ describe("x402's own clients pay for an inference", function () {
   });
 
   it("get the same outputs as the native client", async () => {
-    const native = await journey.client.infer({ model: journey.versionId, inputs: journey.inputs });
+    const native = await journey.client.infer({ model: journey.versionId, inputs: journey.wholeLine });
     const response = await wrapFetchWithPayment(fetch, stockClient(journey.local.network, payer))(url, init);
     const stock = inferAnswerJson.parse(await response.json());
     expect(tensorsFromJson(stock.outputs)).to.deep.equal(native.outputs);

@@ -1,15 +1,18 @@
 import { expect } from "chai";
+import { Agent, request } from "undici";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import type { InferenceEvent } from "#client/index.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { publishVersion } from "#hub/publishVersion.ts";
 import { inferAnswerJson } from "#protocol/inferAnswer.ts";
+import { answeredTaskJson, STREAM_SECRET } from "#protocol/messages.ts";
 import { streamCharge } from "#protocol/meter.ts";
 import { domainIn } from "#protocol/network.ts";
+import { authorizationToJson, paymentTypedData } from "#protocol/payment.ts";
 import { responseDigest } from "#protocol/result.ts";
 import type { Trail } from "#protocol/settlement.ts";
 import { stepsOf } from "#protocol/steps.ts";
-import { taskIdOf } from "#protocol/task.ts";
+import { taskIdOf, taskToJson } from "#protocol/task.ts";
 import { tensorBytes, tensorsDigest, tensorsFromJson, tensorsToJson } from "#protocol/tensors.ts";
 import { awaitNodes } from "#scripts/network/readiness.ts";
 import { summed, summingInputs, summingModel } from "#test/execution/summingModel.ts";
@@ -30,6 +33,7 @@ describe("a task that is streamed", function () {
   this.timeout(120_000);
   let journey: Journey;
   let model: string;
+  const agent = new Agent({ connect: { rejectUnauthorized: false } });
 
   before(async () => {
     journey = await startJourney({
@@ -45,7 +49,10 @@ describe("a task that is streamed", function () {
     model = await publishVersion(version, { modelRegistry, publisher, hubUrl: hub });
     await awaitNodes(local, model, 1);
   });
-  after(() => journey.stop());
+  after(async () => {
+    await agent.close();
+    await journey.stop();
+  });
 
   const balance = (): Promise<bigint> => journey.opg.balanceOf(journey.payer.address);
 
@@ -67,6 +74,31 @@ describe("a task that is streamed", function () {
     const url = `${journey.local.network.gateway}/v1/infer`;
     return fetch(url, { method: "POST", headers, body, ...(signal ? { signal } : {}) });
   }
+
+  /** What the gateway would send to the node, with the facilitator's release. */
+  const releasedBody = async ({ requirements, authorization, task, body }: Offered) => {
+    const { network } = journey.local;
+    const { domain, types, value } = paymentTypedData(authorization, BigInt(network.chainId));
+    const signature = await journey.payer.signTypedData(domain, types, value);
+    const { salt, ...extra } = requirements.extra;
+    const accepted = { ...requirements, extra };
+    const payload = { signature, permit2Authorization: authorizationToJson(authorization) };
+    const paymentPayload = { x402Version: 2, accepted, payload };
+    const answer = await fetch(`${network.facilitators[0]?.url}/tasks`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ x402Version: 2, paymentPayload, paymentRequirements: accepted }),
+    });
+    const { release } = (await answer.json()) as { release: unknown };
+    return JSON.stringify({ task: taskToJson(task), release, salt, inputs: body.inputs });
+  };
+  const atNode = (path: string, body: string, headers: Record<string, string>) =>
+    request(`${journey.local.daemons.get("node-1")?.url ?? ""}/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body,
+      dispatcher: agent,
+    });
 
   const offerFor = () => askOffer(journey, { model, inputs: tensorsToJson(inputs) });
   const taskIdIn = ({ task }: Offered) => taskIdOf(task, domainIn(journey.local.network, "taskEscrow"));
@@ -155,5 +187,25 @@ describe("a task that is streamed", function () {
       const metrics = await (await fetch(`${network.facilitators[0]?.url}/metrics`)).text();
       return !/^opg_exposure_outstanding_atomic\{.*\} [1-9]/m.test(metrics);
     });
+  });
+
+  it("is ended by nobody but who began it, however well the request is known", async () => {
+    const offered = await offerFor();
+    const body = await releasedBody(offered);
+    const events = await atNode("tasks", body, { accept: "text/event-stream", [STREAM_SECRET]: "whoever began it" });
+    let text = "";
+    const reading = (async () => {
+      for await (const chunk of events.body) text += String(chunk);
+    })();
+    await until(() => Promise.resolve(text.includes("event: step")));
+    const path = `tasks/${taskIdIn(offered)}/end`;
+    const others = [{}, { [STREAM_SECRET]: "a guess" }].map((headers) => atNode(path, body, headers));
+    for (const answering of others) {
+      const { outputs } = answeredTaskJson.parse(await (await answering).body.json());
+      expect(stepsOf(tensorsFromJson(outputs))).to.equal(STEPS);
+    }
+    await reading;
+    expect(text.split("event: step")).to.have.lengthOf(STEPS + 1);
+    expectCharged(await journey.ended(taskIdIn(offered)), STEPS, offered.body.salt);
   });
 });

@@ -19,12 +19,12 @@ describe("a wallet that is emptied between the check and the lock", function () 
   });
 
   it("locks nothing, runs nothing and says why", async () => {
-    const { provider, opg, taskEscrow, local } = journey;
+    const { provider, opg, taskEscrow, local, mining } = journey;
     const payer = await newPayer(journey, 10n ** 18n);
     const offer = await askOffer(journey, { payer: payer.address });
     const locked = await opg.balanceOf(local.network.contracts.taskEscrow);
     const header = await signedHeader(offer, payer);
-    await provider.send("evm_setIntervalMining", [0]);
+    await mining.stopMining();
     const answering = payWith(journey, offer.body, header);
     await until(async () => (await pendingTransactions(provider)) === 1);
     // Comes later and pays to be first in the block.
@@ -34,7 +34,7 @@ describe("a wallet that is emptied between the check and the lock", function () 
       maxFeePerGas: 1_000n * GWEI,
       gasLimit: 100_000n,
     });
-    await provider.send("evm_setIntervalMining", [1]);
+    await mining.goOnMining();
     const { status, content } = await answering;
 
     expect((await draining.wait())?.status).to.equal(1);

@@ -37,6 +37,7 @@ describe("the facilitator's store", function () {
       transactions: [],
       rejection: null,
       reorged: false,
+      prefunded: false,
     });
   });
 

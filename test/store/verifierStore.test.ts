@@ -29,6 +29,7 @@ const commitment: StoredCommitment = {
   },
   facilitator: ZeroAddress,
   releasedAt: now,
+  paymentDigest: id("payment"),
   answers: [
     { response: id("empty"), charge: 0n },
     { response: id("response"), charge: 2n ** 128n - 1n },

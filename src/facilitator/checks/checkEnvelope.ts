@@ -2,7 +2,7 @@ import { type CheckResult, firstRefusal, passed, refused } from "./check.ts";
 import type { PaymentTerms } from "./payment.ts";
 
 /** Schemes that tasks are paid with. */
-export const taskSchemes = ["task", "upto"] as const;
+export const taskSchemes = ["task", "prefunded", "upto"] as const;
 
 /** What is said about a payment before its scheme is known. */
 export interface PaymentEnvelope {
@@ -31,7 +31,7 @@ function checkX402Version({ x402Version }: Pick<PaymentEnvelope, "x402Version">)
 function checkScheme({ schemes }: Pick<PaymentEnvelope, "schemes">): CheckResult {
   const other = schemes.find((scheme) => scheme !== schemes[0] || !taskSchemes.some((taken) => taken === scheme));
   if (other === undefined) return passed;
-  const need = taskSchemes.join(" or ");
+  const need = `${taskSchemes.slice(0, -1).join(", ")} or ${taskSchemes.at(-1)}`;
   const message = `Scheme "${other}" does not pay for this task; pay with ${need}, and name one of them throughout.`;
   return refused("unsupported_scheme", message, { have: other, need });
 }

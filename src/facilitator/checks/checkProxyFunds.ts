@@ -2,7 +2,7 @@ import { PERMIT2 } from "#protocol/payment.ts";
 import { type CheckResult, passed, type Refusal, refused } from "./check.ts";
 import { checkSponsorship, needsPermit, type Sponsorship } from "./checkSponsorship.ts";
 import type { ProxyFacts, ProxyPayment, ProxyTerms } from "./proxyPayment.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 
 /** The token is a contract on this chain. */
 export function checkProxyAsset(payment: ProxyPayment, { network }: ProxyTerms, facts: ProxyFacts): CheckResult {

@@ -1,7 +1,7 @@
 import type { PaymentFacts } from "#chain/chainFacts.ts";
 import { type CheckResult, passed, refused } from "./check.ts";
 import type { PaymentTerms, SignedPayment } from "./payment.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 
 /**
  * The payer signed exactly this authorization. As Permit2 decides: a payer with code is asked (EIP-1271), any other must

@@ -1,7 +1,7 @@
 import type { Domain } from "#protocol/typedData.ts";
 import { type Result, resultHashOf, type SignedResult } from "#protocol/result.ts";
 import type { Task } from "#protocol/task.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 import { type CheckResult, firstRefusal, passed, refused } from "./check.ts";
 
 /** A result is of this task, signed by its node, in time and within the ceiling: what Settlement would refuse otherwise. */

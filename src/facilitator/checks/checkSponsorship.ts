@@ -3,7 +3,7 @@ import { type AllowancePermit, allowancePermitDigest } from "#protocol/gasSponso
 import { PERMIT2 } from "#protocol/payment.ts";
 import { type CheckResult, firstRefusal, passed, refused } from "./check.ts";
 import { AUTHORIZATION_MARGIN_SECONDS } from "./checkProxyTerms.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 
 /** The payment that an EIP-2612 permit is sent along with, and what the chain says. */
 export interface Sponsorship {

@@ -1,7 +1,7 @@
 import { TypedDataEncoder } from "ethers";
 import type { Domain } from "#protocol/typedData.ts";
 import { refusalTypedData, type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
-import { recoverSigner } from "./recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 import { type CheckResult, passed, refused } from "./check.ts";
 
 /** What a verdict has to be about. */

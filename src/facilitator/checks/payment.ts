@@ -55,6 +55,8 @@ export interface PaymentTerms {
   entry: string;
   maxTaskSeconds: number;
   settleWindowSeconds: number;
+  /** How long a payer waits for what it takes out of its account. */
+  withdrawDelaySeconds: number;
   /** What one payer may owe of a token without a lock, atomic units. */
   exposureCap: bigint;
 }

@@ -160,8 +160,10 @@ async function conclude(
   const { signature, permit2Authorization: authorization } = payload;
   const { from: payer, nonce, permitted } = authorization;
   const question = { token: permitted.token, payer, nonce, digest, signature };
+  // Blocks that come while it answers are not asked of it.
+  const known = Math.max(claimedBlock, head.newest.number);
+  const isShown = ({ number }: { number: number }): boolean => number >= known;
   const facts = await readPaymentFacts(provider, question);
-  const isShown = ({ number }: { number: number }): boolean => number >= Math.max(claimedBlock, head.newest.number);
   // An endpoint that has fallen behind knows less than what the payment was claimed by.
   if (!isShown(facts.block)) throw notKnownYet(digest);
   if (isInconclusive && !facts.nonceUsed) return undefined;

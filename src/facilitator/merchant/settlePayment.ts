@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { refused, type Refusal } from "#facilitator/checks/check.ts";
 import { nonceTaken } from "#facilitator/checks/checkProxyFunds.ts";
 import type { MerchantPayment } from "#facilitator/checks/proxyPayment.ts";
-import { recoverSigner } from "#facilitator/checks/recoverSigner.ts";
+import { recoverSigner } from "#service/recoverSigner.ts";
 import type { Dependencies } from "#facilitator/dependencies.ts";
 import type { PaymentAnswer, StoredPayment } from "#store/facilitatorPayments.ts";
 import { claimPayment } from "./claimPayment.ts";

@@ -26,6 +26,7 @@ export const terms: PaymentTerms = {
   entry: addressOf("entry"),
   maxTaskSeconds: 600,
   settleWindowSeconds: 60,
+  withdrawDelaySeconds: 960,
   exposureCap: 10_000n,
 };
 

@@ -80,9 +80,6 @@ export async function startEngineNetwork() {
     until,
     verified,
     isSigner: (account: string) => new FacilitatorEntryAdapter(net.entry, net.provider).isSigner(account),
-    stopMining: () => net.provider.send("evm_setIntervalMining", [0]),
-    goOnMining: () => net.provider.send("evm_setIntervalMining", [1]),
-    mine: () => net.provider.send("evm_mine", []),
     /** Replaces the newest blocks; `transactions` stand in the first of the new ones. */
     reorg: (depth: number, transactions: readonly string[] = []) =>
       net.provider.send("anvil_reorg", [depth, transactions.map((raw) => [raw, 0])]),

@@ -56,13 +56,13 @@ describe("POST /settle of what somebody else settled first (failure 7: front-run
   it("is a success although our own transaction reverted", async () => {
     const [payer, other] = [await net.makePayer(1000n), await net.makePayer(0n)];
     const body = await verified(await net.pay(payer, { scheme: "exact" }));
-    await net.provider.send("evm_setIntervalMining", [0]);
+    await net.stopMining();
     const settling = server.settle(body);
     const pending = async () => Number(((await net.provider.send("txpool_status", [])) as { pending: string }).pending);
     while ((await pending()) < 1) await new Promise((resolve) => setTimeout(resolve, 50));
     const { hash } = await frontRun(other, body, 10n ** 12n);
     await net.provider.send("evm_mine", []);
-    await net.provider.send("evm_setIntervalMining", [1]);
+    await net.goOnMining();
     expect(await settling).to.deep.include({ success: true, transaction: hash });
     const stored = await store.findPayment(net.digestOf(body));
     expect(stored?.transactions.map(({ status }) => status)).to.deep.equal(["reverted"]);

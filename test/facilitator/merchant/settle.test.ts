@@ -6,7 +6,7 @@ import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorS
 import { ask } from "#test/facilitator/ask.ts";
 import { merchantAt, type MerchantBody, type MerchantNetwork, startMerchantNetwork } from "./merchantNetwork.ts";
 
-/** Six blocks of the test's chain. */
+/** Twelve blocks of the test's chain. */
 const INCLUSION_WAIT_SECONDS = 3;
 
 describe("POST /settle", function () {
@@ -210,7 +210,7 @@ describe("POST /settle", function () {
 
   it("is pending, not failed, while no block comes; another process goes on (failure 8: timeout is not failure)", async () => {
     const body = await verified(await net.pay(await net.makePayer(1000n)));
-    await net.provider.send("evm_setIntervalMining", [0]);
+    await net.stopMining();
     const pending = await server.settle(body);
     expect(pending).to.deep.include({ success: false, errorReason: "settlement_pending" });
     expect(pending.transaction).to.match(/^0x[0-9a-f]{64}$/);
@@ -219,7 +219,7 @@ describe("POST /settle", function () {
     await facilitator.stop();
     facilitator = await start();
     server = merchantAt(facilitator.url);
-    await net.provider.send("evm_setIntervalMining", [1]);
+    await net.goOnMining();
     expect(await server.settle(body)).to.deep.include({ success: true, transaction: pending.transaction });
   });
 

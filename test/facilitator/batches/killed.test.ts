@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import { expect } from "chai";
+import { id } from "ethers";
+import { startFacilitator } from "#facilitator/start.ts";
+import { makeBatch } from "#facilitator/batches/makeBatch.ts";
+import { startProcess } from "#scripts/network/startProcess.ts";
+import { createLogger } from "#service/logger.ts";
+import type { Daemon } from "#service/runDaemon.ts";
+import { batchWrites } from "#store/facilitatorBatches.ts";
+import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
+import { type BatchNetwork, startBatchNetwork } from "./batchNetwork.ts";
+
+/** Where the facilitator dies while it makes a batch. */
+const deaths = [
+  "recordBatch",
+  "recordSetAside",
+  "recordBatchCertificate",
+  "recordBatchDropped",
+  "recordTransaction",
+  "recordInclusion",
+  "recordBatchSettled",
+] as const;
+
+describe("kill -9 right after a durable write of a batch", function () {
+  this.timeout(90_000);
+  let net: BatchNetwork;
+  let books: FacilitatorStore | undefined;
+  let survivor: Daemon | undefined;
+
+  before(async () => {
+    net = await startBatchNetwork();
+  });
+  afterEach(async () => {
+    await survivor?.stop();
+    await books?.close();
+    survivor = books = undefined;
+  });
+  after(() => net.close());
+
+  it("is tried after every durable write that there is", () => {
+    expect([...deaths]).to.have.members([...batchWrites, "recordTransaction", "recordInclusion"]);
+  });
+
+  /** A certified batch that the chain does not take any more, so that it is dropped. */
+  const leaveStaleBatch = async (store: FacilitatorStore, payer: string, taskId: string): Promise<void> => {
+    const receipt = { salt: id("salt"), taskId, resultHash: id("result"), payer, payout: payer, amount: 5n };
+    const place = { facilitator: net.facilitator.address, previous: id("overtaken"), epoch: 1n };
+    const batch = makeBatch([receipt], place, net.settlement);
+    await store.recordBatch(batch);
+    await store.recordBatchCertificate(batch.batchId, "0x");
+  };
+
+  for (const write of deaths) {
+    it(`leaves the facilitator able to settle each receipt once: ${write}`, async () => {
+      const variables: Record<string, string> = {
+        ...(await net.environment(`dies_${write.toLowerCase()}`)),
+        OPG_BATCH_AGE_SECONDS: "1",
+      };
+      books = await openFacilitatorStore(variables["DATABASE_URL"] ?? "", createLogger("test", "silent"));
+      const payer = await net.openAccount(1000n);
+      const taskIds = [await net.charge(books, payer, 5n), await net.charge(books, payer, 6n)];
+      if (write === "recordBatchDropped") await leaveStaleBatch(books, payer.address, taskIds[0] ?? "");
+      const refusedBy = write === "recordSetAside" ? [2] : [];
+      const disputed = await net.charge(books, payer, 100n, { refusedBy });
+      const dying = await startProcess({
+        name: "dying facilitator",
+        program: "test/integration/programs/dyingFacilitator.ts",
+        env: { ...variables, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: `${write}:1` },
+        logFile: join(net.folder, `${write}.log`),
+      }).catch(() => undefined);
+      await dying?.ended;
+
+      survivor = await startFacilitator(variables);
+      for (const taskId of taskIds) await net.ended(books, taskId, "settled");
+      const settled = (write === "recordSetAside" ? 0n : 100n) + 11n;
+      await net.until("all of it is taken", async () => (await net.accountOf(payer)).spent === settled);
+      expect((await books.findTask(disputed))?.state).to.equal(refusedBy.length > 0 ? "certified" : "settled");
+      expect(await books.unfinishedBatches()).to.deep.equal([]);
+    });
+  }
+});
