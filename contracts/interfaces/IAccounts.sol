@@ -133,6 +133,7 @@ interface IAccounts is ICustody {
 
     /// @notice Takes each debit from its payer's account at `facilitator`, all of them or none. Only `SETTLEMENT`, which
     /// credits the sum to others.
+    /// @param batchId for the event only
     /// @param debits payers ascending, each once
     /// @return digest `keccak256` over the shares, to be held against what was certified
     /// @return total sum of the amounts
