@@ -5,7 +5,7 @@ import {MoneyTypes} from "./MoneyTypes.sol";
 
 /// @title Who signed a voucher
 /// @notice What OpenZeppelin's `ECDSA` and `MessageHashUtils` do in several steps, each with memory of its own: in a batch
-/// that is 700 gas more for every payer. Of a few signatures both halves pass, which nobody relies on: a voucher has no
+/// that is 300 gas more for every payer. Of a few signatures both halves pass, which nobody relies on: a voucher has no
 /// other identity than what it says.
 library VoucherSigner {
     /// @notice Reads a compact signature over `Voucher(payer, facilitator, cap)`.
