@@ -109,6 +109,7 @@ export const errorStatus = {
   batch_stale: 409,
   batch_history_missing: 409,
   not_settled_yet: 409,
+  nothing_charged: 409,
   // Ours, to be tried again.
   rate_limited: 429,
   draining: 503,
