@@ -16,6 +16,9 @@ export interface PrefundedTotals {
   accounts: number;
   /** Since when the charge waits that waits longest for a batch which may take it, seconds since 1970. */
   oldestUnsettled: number | undefined;
+  /** Charges that a batch may take now, and those that verifiers refused. */
+  waiting: number;
+  setAside: number;
   /** Accounts that do not cover what they were charged, and how much batches left out; atomic units. */
   uncoveredAccounts: number;
   uncovered: bigint;
@@ -58,7 +61,7 @@ export function prefundedTasks(db: Kysely<FacilitatorSchema>): PrefundedTasks {
 }
 
 async function readTotals(db: Kysely<FacilitatorSchema>): Promise<PrefundedTotals> {
-  const [accounts, uncovered, { unsettled, oldest }] = await Promise.all([
+  const [accounts, uncovered, { oldest, unsettled, waiting, setAside }] = await Promise.all([
     db
       .selectFrom("accounts")
       .select([count, sql<bigint>`coalesce(sum(reserved), 0)`.as("reserved")])
@@ -73,23 +76,27 @@ async function readTotals(db: Kysely<FacilitatorSchema>): Promise<PrefundedTotal
   return {
     ...{ reserved: accounts.reserved, accounts: Number(accounts.count), unsettled },
     oldestUnsettled: oldest === null ? undefined : Number(oldest),
+    ...{ waiting: Number(waiting), setAside: Number(setAside) },
     ...{ uncovered: uncovered.amount, uncoveredAccounts: Number(uncovered.count) },
   };
 }
 
 const count = sql<bigint>`count(*)`.as("count");
 
+type Unsettled = Record<"unsettled" | "waiting" | "setAside", bigint> & { oldest: bigint | null };
+
 /** What waits for a verifier or for its payer counts, but not how long it does: nothing else stops for it. */
-function readUnsettled(db: Kysely<FacilitatorSchema>): Promise<{ unsettled: bigint; oldest: bigint | null }> {
+function readUnsettled(db: Kysely<FacilitatorSchema>): Promise<Unsettled> {
+  const mayGo = sql`set_aside.task_id is null and uncovered.payer is null`;
   return db
     .selectFrom("tasks")
     .leftJoin("setAside", "setAside.taskId", "tasks.taskId")
     .leftJoin("uncovered", "uncovered.payer", "tasks.payer")
     .select([
       sql<bigint>`coalesce(sum((result ->> 'amount')::numeric), 0)`.as("unsettled"),
-      sql<bigint | null>`min(certified_at) filter (where set_aside.task_id is null and uncovered.payer is null)`.as(
-        "oldest",
-      ),
+      sql<bigint | null>`min(certified_at) filter (where ${mayGo})`.as("oldest"),
+      sql<bigint>`count(*) filter (where ${mayGo})`.as("waiting"),
+      sql<bigint>`count(set_aside.task_id)`.as("setAside"),
     ])
     .where("prefunded", "=", true)
     .where("state", "=", "certified")

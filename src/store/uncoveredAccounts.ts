@@ -119,12 +119,11 @@ async function recordLoss(trx: Trx, payer: string, token: string, losses: Readon
       ${column(({ role }) => role)}::text[], ${column(({ recipient }) => recipient)}::text[],
       ${column(({ amount }) => amount.toString())}::numeric[], ${column(({ reason }) => reason)}::text[])
     on conflict (holder, role) do nothing`.execute(trx);
-  const lost = rows.reduce((sum, { amount }) => sum + amount, 0n);
-  await trx
-    .updateTable("uncovered")
-    .set({ lost: sql<bigint>`lost + ${lost.toString()}::numeric`, amount: 0n })
-    .where("payer", "=", payer)
-    .execute();
+  const lost = rows.reduce((sum, { amount }) => sum + amount, 0n).toString();
+  const ofPayer = trx.updateTable("uncovered").where("payer", "=", payer);
+  await ofPayer.set({ lost: sql<bigint>`lost + ${lost}::numeric`, amount: 0n }).execute();
+  const account = trx.updateTable("accounts").where("payer", "=", payer);
+  await account.set({ charged: sql<bigint>`charged - ${lost}::numeric` }).execute();
 }
 
 async function findUncovered(db: Db, most: number): Promise<UncoveredAccount[]> {

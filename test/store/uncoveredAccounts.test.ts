@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { createLogger } from "#service/logger.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import type { Reservation } from "#store/prefundedReservations.ts";
-import { chargeOf, newCall, newPayer } from "./prefundedCalls.ts";
+import { booksOf, chargeOf, newCall, newPayer } from "./prefundedCalls.ts";
 import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
 
 describe("charges of an account that a batch left out", function () {
@@ -71,6 +71,7 @@ describe("charges of an account that a batch left out", function () {
     for (const at of [store, other]) await at.recordAccountLoss(payer, newPayer(), losses);
     expect(await store.lossCounts()).to.deep.equal([{ reason: "balance_too_low", count: 1 }]);
     expect(await store.findTask(taskId)).to.deep.include({ state: "refunded" });
+    expect(await booksOf(store, payer)).to.deep.include({ charged: 0n, reserved: 0n });
     expect(await store.reservePrefunded(newCall(payer))).to.deep.equal({ outcome: "lost", lost: 4n });
     await store.recordCovered([payer], now);
     expect(await reserve(newCall(payer))).to.equal("lost");

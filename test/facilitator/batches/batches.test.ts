@@ -32,6 +32,7 @@ describe("batches, on a real chain with three verifiers", function () {
 
     const settled = (await net.settledBatches()).at(-1);
     expect(settled?.receipts).to.equal(3n);
+    expect(await store.batchCounts()).to.deep.equal([{ state: "settled", reason: "", count: 1 }]);
     expect(await net.accountOf(alice)).to.include({ balance: 970n, spent: 30n });
     expect(await net.accountOf(bob)).to.include({ balance: 700n, spent: 300n });
     const { nodeAmount = 0n, verifierAmount = 0n, treasuryAmount = 0n } = settled ?? {};
