@@ -7,7 +7,7 @@ import { type LeftOut, shortfallOf } from "./chooseReceipts.ts";
 
 /** How often the chain is asked about accounts that were left out. */
 const LOOK_EVERY_SECONDS = 10;
-/** More wait for the next look: they are read in one call. */
+/** Read in one call, longest waiting first; who comes after them is let in by a call of its own as well. */
 const MAX_AT_ONCE = 500;
 
 /**
