@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IAccounts} from "../../../contracts/interfaces/IAccounts.sol";
 import {ISettlement} from "../../../contracts/interfaces/ISettlement.sol";
 import {AccountHandler} from "./AccountHandler.sol";
+import {NetworkHandler} from "./NetworkHandler.sol";
 
 /// @notice Holds the contract's books against those of a handler.
 abstract contract AccountChecks {
@@ -18,6 +19,14 @@ abstract contract AccountChecks {
             (address holder, address desk) = _accountAt(handler, i);
             owed += handler.ESCROW().accounts(holder, desk).balance;
         }
+    }
+
+    function _requireUnbroken(
+        AccountHandler handler,
+        NetworkHandler.Broken invariant,
+        string memory whatBroke
+    ) internal view {
+        require(handler.broken(invariant) == 0, whatBroke);
     }
 
     function _checkAccounts(AccountHandler handler) internal view {

@@ -19,16 +19,14 @@ contract HostileInvariants is AccountChecks {
         targets[0] = address(handler);
     }
 
-    /// @notice Solvency: what is owed is held, or the step that would have changed that was reverted.
-    function invariant_covered() external view {
+    /// @notice What is owed is held, and no token lowers an account, spends a voucher or uses a signature twice: else the step
+    /// was reverted.
+    function invariant_hostile() external view {
         uint256 held = handler.TOKEN().balanceOf(address(handler.ESCROW()));
         require(held >= _owedBy(handler), "less is held than is owed");
-    }
-
-    /// @notice Isolation: no token lowers an account, spends a voucher or reaches a head for somebody.
-    function invariant_unreached() external view {
-        require(handler.broken(NetworkHandler.Broken.Authority) == 0, "something was paid that nobody signed");
-        require(handler.broken(NetworkHandler.Broken.Whole) == 0, "a batch was settled in part");
         _checkAccounts(handler);
+        _requireUnbroken(handler, NetworkHandler.Broken.Authority, "something was paid that nobody signed");
+        _requireUnbroken(handler, NetworkHandler.Broken.Once, "something happened twice");
+        _requireUnbroken(handler, NetworkHandler.Broken.Whole, "a batch was settled in part");
     }
 }

@@ -8,7 +8,8 @@ import {MoneyHandler} from "./MoneyHandler.sol";
 import {NetworkHandler} from "./NetworkHandler.sol";
 import {deploy, VM} from "./Vm.sol";
 
-/// @notice What holds after any sequence of steps, see docs/invariants.md.
+/// @notice What holds after any sequence of steps, see docs/invariants.md. Every invariant function has the handler take the same
+/// steps once more, so that there are no more of them than needed; what failed is told by its message.
 contract MoneyInvariants is AccountChecks {
     MoneyHandler private handler;
 
@@ -21,40 +22,27 @@ contract MoneyInvariants is AccountChecks {
         targets[0] = address(handler);
     }
 
-    /// @notice Solvency: the escrow holds exactly what is in accounts, locked, pooled and earned.
-    function invariant_solvency() external view {
-        uint256 owed = _owedBy(handler);
-        for (uint256 i = 0; i < handler.taskCount(); ++i) owed += _locked(handler.taskAt(i));
-        require(handler.TOKEN().balanceOf(address(handler.ESCROW())) == owed, "held is not what is owed");
+    /// @notice From here nobody is owed what is not there, and nothing happened that must not.
+    function invariant_books() external view {
+        _requireSolvency();
+        _requireOnce();
+        _requireIsolation();
+        _checkAccounts(handler);
+        _requireUnbroken(handler, NetworkHandler.Broken.Conservation, "a step lost or made money");
+        _requireUnbroken(handler, NetworkHandler.Broken.Authority, "something was paid that nobody signed");
+        _requireUnbroken(handler, NetworkHandler.Broken.Once, "something happened twice");
+        _requireUnbroken(handler, NetworkHandler.Broken.Exit, "a withdrawal was refused");
+        _requireUnbroken(handler, NetworkHandler.Broken.Isolation, "somebody reached or blocked another's money");
+        _requireUnbroken(handler, NetworkHandler.Broken.Windows, "a task ended outside its window, or did not inside");
+        _requireUnbroken(handler, NetworkHandler.Broken.Certificates, "a certificate held for something else");
+        _requireUnbroken(handler, NetworkHandler.Broken.Work, "a batch cost more than its input explains");
+        _requireUnbroken(handler, NetworkHandler.Broken.Whole, "a batch was settled in part");
+        _requireUnbroken(handler, NetworkHandler.Broken.Governance, "governance changed a balance");
+        _requireUnbroken(handler, NetworkHandler.Broken.Entries, "an entry and the pause do not agree");
     }
 
-    /// @notice Conservation: every step debits exactly what it credits.
-    function invariant_conservation() external view {
-        require(handler.broken(NetworkHandler.Broken.Conservation) == 0, "a step lost or made money");
-    }
-
-    /// @notice Authority: no charge lies above what the payer signed, no account paid more than the highest voucher's cap.
-    function invariant_authority() external view {
-        require(handler.broken(NetworkHandler.Broken.Authority) == 0, "something was paid that nobody signed");
-        for (uint256 i = 0; i < _accountsOf(handler); ++i) {
-            (address holder, address desk) = _accountAt(handler, i);
-            uint256 spent = handler.ESCROW().accounts(holder, desk).spent;
-            require(spent <= handler.booksOf(holder, desk).cap, "an account paid more than its vouchers allow");
-        }
-    }
-
-    /// @notice Once: a task goes from none to open to closed; a batch follows the one before; what was signed works once.
-    function invariant_once() external view {
-        require(handler.broken(NetworkHandler.Broken.Once) == 0, "something happened twice");
-        for (uint256 i = 0; i < handler.FACILITATORS(); ++i) {
-            address desk = handler.facilitator(i);
-            require(handler.SETTLEMENT().heads(desk) == handler.headOf(desk), "a head is not the last batch");
-        }
-    }
-
-    /// @notice Exit: from here, paused or not, payers get all back that they were not charged, and need nobody for it.
+    /// @notice From here, paused or not, payers get all back that they were not charged, and need nobody for it.
     function invariant_exit() external {
-        require(handler.broken(NetworkHandler.Broken.Exit) == 0, "a withdrawal was refused");
         TaskEscrow escrow = handler.ESCROW();
         for (uint256 i = 0; i < _accountsOf(handler); ++i) {
             (address holder, address desk) = _accountAt(handler, i);
@@ -79,10 +67,24 @@ contract MoneyInvariants is AccountChecks {
         }
     }
 
-    /// @notice Isolation: nothing but settlements of the payer's own tasks and vouchers lowers what the payer has, has locked
-    /// and has in accounts; each account is what its own payer, deposits and vouchers made it.
-    function invariant_isolation() external view {
-        require(handler.broken(NetworkHandler.Broken.Isolation) == 0, "somebody reached or blocked another's money");
+    /// @dev The escrow holds exactly what is in accounts, locked, pooled and earned.
+    function _requireSolvency() private view {
+        uint256 owed = _owedBy(handler);
+        for (uint256 i = 0; i < handler.taskCount(); ++i) owed += _locked(handler.taskAt(i));
+        require(handler.TOKEN().balanceOf(address(handler.ESCROW())) == owed, "held is not what is owed");
+    }
+
+    /// @dev A batch follows the one before.
+    function _requireOnce() private view {
+        for (uint256 i = 0; i < handler.FACILITATORS(); ++i) {
+            address desk = handler.facilitator(i);
+            require(handler.SETTLEMENT().heads(desk) == handler.headOf(desk), "a head is not the last batch");
+        }
+    }
+
+    /// @dev Nothing but settlements of the payer's own tasks and vouchers lowers what the payer has, has locked and has in
+    /// accounts.
+    function _requireIsolation() private view {
         for (uint256 i = 0; i < handler.HOLDERS(); ++i) {
             address holder = handler.holders(i);
             uint256 owned = handler.TOKEN().balanceOf(holder) + _inAccounts(holder);
@@ -92,36 +94,6 @@ contract MoneyInvariants is AccountChecks {
             }
             require(owned == handler.unspentOf(holder), "a payer lost money");
         }
-        _checkAccounts(handler);
-    }
-
-    /// @notice Windows: a task can be settled or refused up to the end of its window, and refunded from then on.
-    function invariant_windows() external view {
-        require(
-            handler.broken(NetworkHandler.Broken.Windows) == 0,
-            "a task ended outside its window, or did not inside"
-        );
-    }
-
-    /// @notice Certificates: none holds for another epoch, contract or content than it was made for.
-    function invariant_certificates() external view {
-        require(handler.broken(NetworkHandler.Broken.Certificates) == 0, "a certificate held for something else");
-    }
-
-    /// @notice Bounded work: a batch costs what its payers and payees cost, whatever happened before.
-    function invariant_work() external view {
-        require(handler.broken(NetworkHandler.Broken.Work) == 0, "a batch cost more than its input explains");
-    }
-
-    /// @notice All or nothing: a batch takes all that it says, or nothing.
-    function invariant_batches() external view {
-        require(handler.broken(NetworkHandler.Broken.Whole) == 0, "a batch was settled in part");
-    }
-
-    /// @notice Governance: pause and fees change no balance; the pause stops entries, all of them and nothing else.
-    function invariant_governance() external view {
-        require(handler.broken(NetworkHandler.Broken.Governance) == 0, "governance changed a balance");
-        require(handler.broken(NetworkHandler.Broken.Entries) == 0, "an entry and the pause do not agree");
     }
 
     function _inAccounts(address holder) private view returns (uint256 total) {
