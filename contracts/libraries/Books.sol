@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @notice What a debit reads and writes of an account, in one word: `hasKeys << 192 | spent << 96 | balance`. As a struct it
-/// would be written field by field, which costs a batch 500 gas for every payer.
+/// would be written field by field, which costs a batch 800 gas for every payer.
 type Books is uint256;
 
 using BooksLibrary for Books global;

@@ -73,10 +73,6 @@ library MoneyTypes {
         return keccak256(abi.encode(HANDOVER_TYPEHASH, networkId, epoch, previousSet, nextSet, validUntil));
     }
 
-    function hashVoucher(address payer, address facilitator, uint128 cap) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VOUCHER_TYPEHASH, payer, facilitator, cap));
-    }
-
     function hashDeposit(address payer, address facilitator) internal pure returns (bytes32) {
         return keccak256(abi.encode(DEPOSIT_TYPEHASH, payer, facilitator));
     }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @notice What one account takes part in a batch with: `account << 96 | amount`. The digests that a batch is certified with
-/// are over these words as they are; two fields would cost every payer 200 gas more.
+/// are over these words as they are; two fields would be put together again for every payer.
 type Share is bytes32;
 
 using ShareLibrary for Share global;

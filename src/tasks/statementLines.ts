@@ -48,10 +48,9 @@ export async function payerLines(
       if (event.name === "AccountWithdrawn") return [moveLine("withdrawal", event)];
       if (event.name !== "AccountDebited") return [];
       const block = { fromBlock: event.blockNumber, toBlock: event.blockNumber };
-      const settled = await batches.settledBatches(block, event.facilitator);
-      const batch = settled.find(({ transactionHash }) => transactionHash === event.transactionHash);
-      const { amount } = event;
-      if (!batch) return [{ ...place, kind: "batch", reference: "", model: "", amount, fees: 0n }];
+      const { batchId: reference, amount } = event;
+      const batch = await batches.settledBatch(reference, block);
+      if (!batch) return [{ ...place, kind: "batch", reference, model: "", amount, fees: 0n }];
       const fees = amount - splitCharge(amount, policyOf(divisionOf(batch))).node;
       return batchLines(opened, batch, { payer }, { amount, fees }, party);
     }),

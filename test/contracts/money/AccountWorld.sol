@@ -110,7 +110,7 @@ abstract contract AccountWorld is MoneyWorld {
         address desk,
         uint96 cap
     ) internal view returns (bytes32 r, bytes32 vs) {
-        bytes32 structHash = MoneyTypes.hashVoucher(account, desk, cap);
+        bytes32 structHash = keccak256(abi.encode(MoneyTypes.VOUCHER_TYPEHASH, account, desk, cap));
         uint8 v;
         bytes32 s;
         (v, r, s) = VM.sign(key, _digest(_domain("OPG TaskEscrow", address(ESCROW)), structHash));

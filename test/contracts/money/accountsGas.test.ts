@@ -10,13 +10,6 @@ const charge = 1_234_567_890_123_456_789n;
 const payers = payersOf(200);
 const payees = Array.from({ length: 8 }, (_, index) => walletOf(`payee ${index}`).address);
 
-const limits: Record<string, bigint> = {
-  deposit: 70_000n,
-  depositWithPermit: 110_000n,
-  depositWithPermit2: 92_000n,
-  depositWithAuthorization: 97_000n,
-};
-
 /** Everybody has been charged once, so that nothing that follows touches a slot for the first time. */
 async function chargedFixture(): Promise<Accounts> {
   const accounts = await loadAccounts();
@@ -75,7 +68,7 @@ describe("Gas of prefunded accounts", function () {
     it(`funds an account by ${way} once more`, async () => {
       const accounts = await networkHelpers.loadFixture(chargedFixture);
       await accounts.deposit(1n);
-      expectGas(way, await gasOf(deposit(accounts)), limits[way] ?? 0n);
+      expectGas(way, await gasOf(deposit(accounts)));
     });
   }
 
@@ -83,9 +76,9 @@ describe("Gas of prefunded accounts", function () {
     const { taskEscrow, deposit, wallets, now, parameters } = await networkHelpers.loadFixture(chargedFixture);
     await deposit(1_000n);
     const initiated = taskEscrow.connect(wallets.payer).initiateWithdraw(wallets.facilitator, 400n);
-    expectGas("initiateWithdraw", await gasOf(initiated), 60_000n);
+    expectGas("initiateWithdraw", await gasOf(initiated));
     await mineAt((await now()) + parameters.withdrawDelaySeconds);
     const finalized = taskEscrow.finalizeWithdraw(wallets.payer, wallets.facilitator);
-    expectGas("finalizeWithdraw", await gasOf(finalized), 60_000n);
+    expectGas("finalizeWithdraw", await gasOf(finalized));
   });
 });

@@ -65,7 +65,7 @@ describe("kill -9 right after a durable write of a batch", function () {
       const dying = await startProcess({
         name: "dying facilitator",
         program: "test/integration/programs/dyingFacilitator.ts",
-        env: { ...variables, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: `${write}:1` },
+        env: { ...variables, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: write },
         logFile: join(net.folder, `${write}.log`),
       }).catch(() => undefined);
       await dying?.ended;
