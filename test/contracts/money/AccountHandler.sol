@@ -26,19 +26,10 @@ abstract contract AccountHandler is NetworkHandler, AccountWorld {
     /// @notice What somebody put into accounts, their own among them.
     mapping(address funder => uint256 amount) public given;
 
-    /// @notice Somebody funds an account, mostly their own; sometimes nobody signed for it.
+    /// @notice Two fund accounts, mostly their own; sometimes nobody signed for it.
     function deposit(uint256 seed) external {
-        uint256 dice = _dice(seed);
-        address funder = holders[dice % HOLDERS];
-        bool isForOther = (dice >> 8) % 4 == 0;
-        Deposit memory d = Deposit({
-            way: _wayOf(funder, dice >> 16),
-            funder: funder,
-            payer: isForOther ? holders[(dice >> 24) % HOLDERS] : funder,
-            desk: facilitator(dice >> 32),
-            amount: (dice >> 40) % 16 == 0 ? 0 : uint96((dice >> 48) % 1e22)
-        });
-        _deposit(d, (dice >> 160) % 8 == 0 && d.way != Way.Approval);
+        _depositBy(_dice(seed));
+        _depositBy(_dice(~seed));
     }
 
     /// @notice Somebody wants money back, no longer wants it, or gets it, sometimes by the hand of another.
@@ -111,6 +102,19 @@ abstract contract AccountHandler is NetworkHandler, AccountWorld {
             deposited += books.deposited;
             debited += books.debited;
         }
+    }
+
+    function _depositBy(uint256 dice) private {
+        address funder = holders[dice % HOLDERS];
+        bool isForOther = (dice >> 8) % 4 == 0;
+        Deposit memory d = Deposit({
+            way: _wayOf(funder, dice >> 16),
+            funder: funder,
+            payer: isForOther ? holders[(dice >> 24) % HOLDERS] : funder,
+            desk: facilitator(dice >> 32),
+            amount: (dice >> 40) % 16 == 0 ? 0 : uint96((dice >> 48) % 1e22)
+        });
+        _deposit(d, (dice >> 160) % 8 == 0 && d.way != Way.Approval);
     }
 
     function _deposit(Deposit memory d, bool forged) internal returns (bool done) {

@@ -53,23 +53,26 @@ abstract contract BatchHandler is AccountHandler {
 
     mapping(address desk => bytes32 batchId) private _heads;
 
-    /// @notice A facilitator submits a batch; every other one is flawed. One that was settled is sent again.
+    /// @notice A facilitator submits batches with one flaw each, then a sound one. What was settled is sent again.
     function settleBatch(uint256 seed) external {
         uint256 dice = _dice(seed);
-        Flaw flaw = (dice >> 8) % 2 == 0 ? Flaw.None : Flaw(1 + ((dice >> 16) % uint256(type(Flaw).max)));
-        Plan memory plan = _plan(facilitator(dice), dice >> 24);
-        if (plan.debits.length == 0) return;
-        _damage(plan, flaw, dice >> 32);
-        _complete(plan, flaw, dice >> 40);
-        _certify(plan, flaw);
-        _forge(plan, flaw);
-
-        _settle(plan, flaw);
+        for (uint256 i = 0; i < 2; ++i) _submitNew(Flaw(1 + ((dice >> (8 * i)) % uint256(type(Flaw).max))), dice >> 16);
+        _submitNew(Flaw.None, dice >> 24);
     }
 
     /// @notice Id of the last batch that was settled for a facilitator.
     function headOf(address desk) external view returns (bytes32) {
         return _heads[desk];
+    }
+
+    function _submitNew(Flaw flaw, uint256 dice) private {
+        Plan memory plan = _plan(facilitator(dice), dice >> 8);
+        if (plan.debits.length == 0) return;
+        _damage(plan, flaw, dice >> 32);
+        _complete(plan, flaw, dice >> 40);
+        _certify(plan, flaw);
+        _forge(plan, flaw);
+        _settle(plan, flaw);
     }
 
     /// @dev Sends it, and holds what came of it against what had to.

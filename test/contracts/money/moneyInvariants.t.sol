@@ -24,9 +24,12 @@ contract MoneyInvariants is AccountChecks {
 
     /// @notice From here nobody is owed what is not there, and nothing happened that must not.
     function invariant_books() external view {
-        _requireSolvency();
+        address[] memory holders = new address[](handler.HOLDERS());
+        for (uint256 i = 0; i < holders.length; ++i) holders[i] = handler.holders(i);
+        (uint256[] memory locked, uint256 total) = _lockedBy(holders);
+        _requireSolvency(total);
+        _requireIsolation(holders, locked);
         _requireOnce();
-        _requireIsolation();
         _checkAccounts(handler);
         _requireUnbroken(handler, NetworkHandler.Broken.Conservation, "a step lost or made money");
         _requireUnbroken(handler, NetworkHandler.Broken.Authority, "something was paid that nobody signed");
@@ -68,9 +71,8 @@ contract MoneyInvariants is AccountChecks {
     }
 
     /// @dev The escrow holds exactly what is in accounts, locked, pooled and earned.
-    function _requireSolvency() private view {
-        uint256 owed = _owedBy(handler);
-        for (uint256 i = 0; i < handler.taskCount(); ++i) owed += _locked(handler.taskAt(i));
+    function _requireSolvency(uint256 locked) private view {
+        uint256 owed = _owedBy(handler) + locked;
         require(handler.TOKEN().balanceOf(address(handler.ESCROW())) == owed, "held is not what is owed");
     }
 
@@ -84,15 +86,21 @@ contract MoneyInvariants is AccountChecks {
 
     /// @dev Nothing but settlements of the payer's own tasks and vouchers lowers what the payer has, has locked and has in
     /// accounts.
-    function _requireIsolation() private view {
-        for (uint256 i = 0; i < handler.HOLDERS(); ++i) {
-            address holder = handler.holders(i);
-            uint256 owned = handler.TOKEN().balanceOf(holder) + _inAccounts(holder);
-            for (uint256 j = 0; j < handler.taskCount(); ++j) {
-                Task memory task = handler.taskAt(j);
-                if (task.payer == holder) owned += _locked(task);
-            }
-            require(owned == handler.unspentOf(holder), "a payer lost money");
+    function _requireIsolation(address[] memory holders, uint256[] memory locked) private view {
+        for (uint256 i = 0; i < holders.length; ++i) {
+            uint256 owned = handler.TOKEN().balanceOf(holders[i]) + _inAccounts(holders[i]) + locked[i];
+            require(owned == handler.unspentOf(holders[i]), "a payer lost money");
+        }
+    }
+
+    /// @dev What tasks have locked, by payer and in all.
+    function _lockedBy(address[] memory holders) private view returns (uint256[] memory locked, uint256 total) {
+        locked = new uint256[](holders.length);
+        for (uint256 i = 0; i < handler.taskCount(); ++i) {
+            Task memory task = handler.taskAt(i);
+            uint256 amount = _locked(task);
+            total += amount;
+            for (uint256 j = 0; j < holders.length; ++j) if (holders[j] == task.payer) locked[j] += amount;
         }
     }
 
