@@ -32,16 +32,16 @@ abstract contract AccountHandler is NetworkHandler, AccountWorld {
         _depositBy(_dice(~seed));
     }
 
-    /// @notice Somebody wants money back, no longer wants it, or gets it, sometimes by the hand of another.
+    /// @notice Somebody wants money back, all do, or one no longer; one gets it, or all after a wait, by the hand of another.
     function takeOut(uint256 seed) external {
         uint256 dice = _dice(seed);
         (address holder, address desk) = (holders[dice % HOLDERS], facilitator(dice >> 8));
         uint256 kind = (dice >> 16) % 8;
         if (kind < 3) _initiate(holder, desk, uint96((dice >> 24) % (2 * balanceOf(holder, desk) + 1)));
-        else if (kind == 3) _initiate(holder, desk, type(uint96).max);
-        else if (kind == 4) _initiate(holder, desk, 0);
-        else if (kind == 5) _finalize(holder, desk);
-        else for (uint256 i = 0; i < HOLDERS; ++i) _finalize(holders[i], desk);
+        else if (kind == 3) _initiate(holder, desk, 0);
+        else if (kind == 4) _finalize(holder, desk);
+        else if (kind == 5) for (uint256 i = 0; i < HOLDERS; ++i) _initiate(holders[i], desk, type(uint96).max);
+        else _finalizeAll(desk);
     }
 
     /// @notice Somebody names who signs for an account: another key, or nobody else.
@@ -151,6 +151,11 @@ abstract contract AccountHandler is NetworkHandler, AccountWorld {
         if (!done) return false;
         _bookFinalized(holder, desk);
         _expect(TOKEN.balanceOf(holder) == held + due, Broken.Conservation);
+    }
+
+    function _finalizeAll(address desk) private {
+        VM.warp(block.timestamp + WITHDRAW_DELAY_SECONDS);
+        for (uint256 i = 0; i < HOLDERS; ++i) _finalize(holders[i], desk);
     }
 
     function _bookDeposit(address funder, address holder, address desk, uint96 amount) internal {

@@ -17,7 +17,7 @@ import {
 } from "./booksModel.ts";
 
 /** How many sequences, and of how many operations at most; `npm run invariants` asks for more. */
-const numRuns = Number(process.env["OPG_MODEL_RUNS"] ?? 30);
+const numRuns = Number(process.env["OPG_MODEL_RUNS"] ?? 20);
 const maxLength = Number(process.env["OPG_MODEL_DEPTH"] ?? 60);
 
 const payer = fc.nat(PAYERS - 1);

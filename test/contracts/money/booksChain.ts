@@ -82,11 +82,14 @@ function chainOf(money: Money) {
     /** Does it at the model's time. `books` are those before. @returns name of the error that it was refused with */
     perform: async (books: Books, operation: Operation): Promise<string | undefined> => {
       if (operation.kind === "wait") return undefined;
-      const batch = operation.kind === "settleBatch" ? await batchOf(money, books, operation, heads) : undefined;
-      const call = batch?.call ?? callOf(money, operation as Exclude<Operation, ModelBatch>);
+      if (operation.kind !== "settleBatch") {
+        await nextAt(books.now);
+        return send(money, callOf(money, operation));
+      }
+      const { call, batchId } = await batchOf(money, books, operation, heads);
       await nextAt(books.now);
       const refused = await send(money, call);
-      if (batch && !refused) heads[batch.desk] = batch.batchId;
+      if (!refused) heads[operation.desk] = batchId;
       return refused;
     },
     account: (payer: number, desk: number) => readAccount(money, payer, desk),
@@ -161,7 +164,7 @@ async function batchOf(money: Money, books: Books, planned: ModelBatch, heads: r
     signatures,
   ]);
   const call = { from: planned.byStranger ? stranger : facilitator, to: addresses.settlement, data };
-  return { call, desk, batchId: await settlement.batchIdOf(batch) };
+  return { call, batchId: await settlement.batchIdOf(batch) };
 }
 
 async function signatureOf(signer: Wallet, typedData: Parameters<typeof sign>[1]): Promise<Signature> {
