@@ -89,7 +89,7 @@ export default defineConfig({
     mocha: { timeout: 30_000 },
     solidity: {
       fuzz: { runs: 64 },
-      invariant: { runs: 16, depth: 32, failOnRevert: true },
+      invariant: { runs: 24, depth: 64, failOnRevert: true },
     },
   },
 });

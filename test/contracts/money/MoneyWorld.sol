@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
+import {ISignatureTransfer} from "@uniswap/v4-periphery/lib/permit2/src/interfaces/ISignatureTransfer.sol";
 import {Certificate, ISettlement, Result} from "../../../contracts/interfaces/ISettlement.sol";
 import {Payment, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
 import {MoneyTypes} from "../../../contracts/libraries/MoneyTypes.sol";
@@ -10,7 +10,7 @@ import {Settlement} from "../../../contracts/money/Settlement.sol";
 import {TaskEscrow} from "../../../contracts/money/TaskEscrow.sol";
 import {VerifierSet} from "../../../contracts/money/VerifierSet.sol";
 import {X402UptoPermit2Proxy} from "../../../contracts/x402/X402UptoPermit2Proxy.sol";
-import {VM} from "./Vm.sol";
+import {deploy, VM} from "./Vm.sol";
 
 interface IDomainSeparator {
     function DOMAIN_SEPARATOR() external view returns (bytes32);
@@ -21,7 +21,7 @@ interface IDomainSeparator {
 abstract contract MoneyWorld {
     uint256 public constant MAX_TASK_SECONDS = 600;
     uint256 public constant SETTLE_WINDOW_SECONDS = 60;
-    uint256 public constant WITHDRAW_DELAY_SECONDS = 900;
+    uint256 public constant WITHDRAW_DELAY_SECONDS = 240;
     uint256 public constant GRACE_SECONDS = 300;
     uint256 public constant CLOSE_SECONDS = 500;
     uint256 public constant PAYER_BALANCE = 1e26;
@@ -46,9 +46,9 @@ abstract contract MoneyWorld {
     mapping(uint64 epoch => uint256[]) internal epochKeys;
 
     constructor() {
-        VM.etch(PERMIT2, _create(VM.getCode("Permit2.sol:Permit2")).code);
-        VM.etch(address(PROXY), address(new X402UptoPermit2Proxy()).code);
-        TOKEN = new OPG(address(this));
+        VM.etch(PERMIT2, deploy("Permit2.sol:Permit2", "").code);
+        VM.etch(address(PROXY), deploy("X402UptoPermit2Proxy.sol:X402UptoPermit2Proxy", "").code);
+        TOKEN = OPG(deploy("OPG.sol:OPG", abi.encode(address(this))));
         for (uint256 i = 0; i < PAYERS; ++i) payerKeys.push(uint256(keccak256(abi.encode("payer", i))));
         for (uint256 i = 0; i < NODES; ++i) nodeKeys.push(uint256(keccak256(abi.encode("node", i))));
         for (uint256 i = 0; i < VERIFIERS; ++i) _insertVerifier(uint256(keccak256(abi.encode("verifier", i))));
@@ -58,25 +58,13 @@ abstract contract MoneyWorld {
             TOKEN.approve(PERMIT2, type(uint256).max);
         }
 
-        AccessManager authority = new AccessManager(address(this));
+        address authority = deploy("AccessManager.sol:AccessManager", abi.encode(address(this)));
         (uint256[] memory keys, address[] memory members) = _set(0);
         epochKeys[1] = keys;
-        VERIFIER_SET = new VerifierSet(members, THRESHOLD, GRACE_SECONDS, 1_000, address(authority));
-        SETTLEMENT = new Settlement(
-            ISettlement.Parameters({
-                token: address(TOKEN),
-                permit2: PERMIT2,
-                verifierSet: address(VERIFIER_SET),
-                authority: address(authority),
-                treasury: address(0x7EA5),
-                maxTaskSeconds: MAX_TASK_SECONDS,
-                settleWindowSeconds: SETTLE_WINDOW_SECONDS,
-                withdrawDelaySeconds: WITHDRAW_DELAY_SECONDS,
-                closeSeconds: CLOSE_SECONDS,
-                verifierBps: 1_000,
-                treasuryBps: 500
-            })
+        VERIFIER_SET = VerifierSet(
+            deploy("VerifierSet.sol:VerifierSet", abi.encode(members, THRESHOLD, GRACE_SECONDS, 1_000, authority))
         );
+        SETTLEMENT = Settlement(deploy("Settlement.sol:Settlement", abi.encode(_parameters(authority))));
         ESCROW = TaskEscrow(SETTLEMENT.ESCROW());
         ENTRY = ESCROW.createEntry(address(this));
     }
@@ -106,7 +94,7 @@ abstract contract MoneyWorld {
         bytes32 witness = keccak256(abi.encode(MoneyTypes.TASK_TYPEHASH, task));
         bytes memory signature = _signPermit2(
             payerKey,
-            task,
+            _permitOf(task),
             address(ESCROW),
             MoneyTypes.TASK_WITNESS_TYPE_STRING,
             witness
@@ -117,7 +105,13 @@ abstract contract MoneyWorld {
     /// @dev What a payer signs as x402's upto for this facilitator's entry.
     function _payByUpto(uint256 payerKey, Task memory task) internal view returns (Payment memory) {
         bytes32 witness = keccak256(abi.encode(PROXY.WITNESS_TYPEHASH(), address(ESCROW), ENTRY, block.timestamp));
-        bytes memory signature = _signPermit2(payerKey, task, address(PROXY), PROXY.WITNESS_TYPE_STRING(), witness);
+        bytes memory signature = _signPermit2(
+            payerKey,
+            _permitOf(task),
+            address(PROXY),
+            PROXY.WITNESS_TYPE_STRING(),
+            witness
+        );
         return Payment({facilitator: address(this), validAfter: block.timestamp, signature: signature});
     }
 
@@ -179,7 +173,40 @@ abstract contract MoneyWorld {
         return keccak256(abi.encodePacked("\x19\x01", domainSeparator, structHash));
     }
 
-    function _domain(string memory name, address verifyingContract) private view returns (bytes32) {
+    /// @dev What somebody signs for Permit2 so that `spender` may take the amount for what the witness says.
+    function _signPermit2(
+        uint256 key,
+        ISignatureTransfer.PermitTransferFrom memory permit,
+        address spender,
+        string memory witnessTypeString,
+        bytes32 witness
+    ) internal view returns (bytes memory) {
+        bytes32 permitted = keccak256(
+            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), permit.permitted)
+        );
+        bytes32 permitType = keccak256(
+            abi.encodePacked(
+                "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
+                witnessTypeString
+            )
+        );
+        bytes32 structHash = keccak256(
+            abi.encode(permitType, permitted, spender, permit.nonce, permit.deadline, witness)
+        );
+        return _sign(key, _digest(IDomainSeparator(PERMIT2).DOMAIN_SEPARATOR(), structHash));
+    }
+
+    /// @dev What Permit2 is told of a task.
+    function _permitOf(Task memory task) internal view returns (ISignatureTransfer.PermitTransferFrom memory) {
+        return
+            ISignatureTransfer.PermitTransferFrom({
+                permitted: ISignatureTransfer.TokenPermissions({token: address(TOKEN), amount: task.maxAmount}),
+                nonce: task.nonce,
+                deadline: task.deadline + SETTLE_WINDOW_SECONDS
+            });
+    }
+
+    function _domain(string memory name, address verifyingContract) internal view returns (bytes32) {
         return
             keccak256(
                 abi.encode(
@@ -192,38 +219,27 @@ abstract contract MoneyWorld {
             );
     }
 
+    function _parameters(address authority) private view returns (ISettlement.Parameters memory) {
+        return
+            ISettlement.Parameters({
+                token: address(TOKEN),
+                permit2: PERMIT2,
+                verifierSet: address(VERIFIER_SET),
+                authority: authority,
+                treasury: address(0x7EA5),
+                maxTaskSeconds: MAX_TASK_SECONDS,
+                settleWindowSeconds: SETTLE_WINDOW_SECONDS,
+                withdrawDelaySeconds: WITHDRAW_DELAY_SECONDS,
+                closeSeconds: CLOSE_SECONDS,
+                verifierBps: 1_000,
+                treasuryBps: 500
+            });
+    }
+
     function _insertVerifier(uint256 key) private {
         verifierKeys.push(key);
         for (uint256 i = verifierKeys.length - 1; i > 0 && VM.addr(verifierKeys[i - 1]) > VM.addr(key); --i) {
             (verifierKeys[i - 1], verifierKeys[i]) = (key, verifierKeys[i - 1]);
         }
-    }
-
-    function _signPermit2(
-        uint256 payerKey,
-        Task memory task,
-        address spender,
-        string memory witnessTypeString,
-        bytes32 witness
-    ) private view returns (bytes memory) {
-        bytes32 permitted = keccak256(
-            abi.encode(keccak256("TokenPermissions(address token,uint256 amount)"), address(TOKEN), task.maxAmount)
-        );
-        bytes32 permitType = keccak256(
-            abi.encodePacked(
-                "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
-                witnessTypeString
-            )
-        );
-        uint256 deadline = task.deadline + SETTLE_WINDOW_SECONDS;
-        bytes32 structHash = keccak256(abi.encode(permitType, permitted, spender, task.nonce, deadline, witness));
-        return _sign(payerKey, _digest(IDomainSeparator(PERMIT2).DOMAIN_SEPARATOR(), structHash));
-    }
-
-    function _create(bytes memory creationCode) private returns (address created) {
-        assembly ("memory-safe") {
-            created := create(0, add(creationCode, 0x20), mload(creationCode))
-        }
-        require(created != address(0), "Permit2 was not created");
     }
 }
