@@ -142,6 +142,8 @@ abstract contract BatchHandler is AccountHandler {
         (charge.holder, charge.desk) = (plan.debits[index].share.account(), plan.batch.facilitator);
         (charge.amount, charge.cap) = (plan.debits[index].share.amount(), plan.debits[index].cap);
         charge.key = _signerKey(charge.holder, charge.desk, 0);
+        // A contract that signs for itself again cannot; the key that it had before still can.
+        if (charge.key == 0) charge.key = _signerKey(charge.holder, charge.desk, 1);
         _damageCharge(charge, flaw);
         Debit memory debit = _signDebit(charge);
         if (flaw == Flaw.OtherFacilitator) {
