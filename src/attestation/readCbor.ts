@@ -13,6 +13,7 @@ const strictly = {
   allowUndefined: false,
   allowInfinity: false,
   allowNaN: false,
+  allowBigInt: false,
   rejectDuplicateMapKeys: true,
 } satisfies DecodeOptions;
 

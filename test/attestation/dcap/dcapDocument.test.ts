@@ -6,7 +6,14 @@ import { readFrame } from "#attestation/x509/certificate.ts";
 import { fingerprint } from "#attestation/x509/checkChain.ts";
 import { isSignedLow } from "#attestation/x509/lowerForm.ts";
 import { accepted, expectRefusal } from "#test/attestation/expectRefusal.ts";
-import { type DcapChanges, makeDcap, makeDcapParts, now, serials, stranger } from "#test/attestation/documents/dcapDocument.ts";
+import {
+  type DcapChanges,
+  makeDcap,
+  makeDcapParts,
+  now,
+  serials,
+  stranger,
+} from "#test/attestation/documents/dcapDocument.ts";
 import { sequence } from "#test/attestation/documents/derWriter.ts";
 import { basicConstraints, extension, keyUsage, usage } from "#test/attestation/documents/issueCertificate.ts";
 
