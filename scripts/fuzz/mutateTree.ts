@@ -1,4 +1,5 @@
 import type { Random } from "./random.ts";
+import { otherFormOf } from "./otherForm.ts";
 import { copyTree, nodesOf, readTree, type Tree, writeTree } from "./tree.ts";
 
 /** A change of one node, made in place; `others` are nodes of the same tree. */
@@ -22,11 +23,16 @@ const changes: readonly Change[] = [
   removeChild,
   repeatChild,
   swapChildren,
+  swapEntries,
+  swapEntries,
   (node) => node.children.reverse(),
   (node, random, others) => Object.assign(node, copyTree(random.pick(others))),
   (node) => Object.assign(node, { content: new Uint8Array(), children: [] }),
   wrap,
 ];
+
+/** What changes a document, though it still says the same. */
+const documentChanges: readonly Change[] = [...changes, negateSignature];
 
 /**
  * A document with one to three values changed, whether CBOR's, or in a certificate inside: their bytes, lengths, heads, types,
@@ -34,28 +40,28 @@ const changes: readonly Change[] = [
  */
 export function mutateTree(document: Uint8Array, random: Random): Uint8Array {
   const tree = readTree(document);
-  for (let count = 1 + random.below(3); count > 0; count--) changeOne(tree, random);
+  for (let count = 1 + random.below(3); count > 0; count--) changeOne(tree, random, documentChanges);
   return writeTree(tree);
 }
 
-/** A certificate with a value changed. */
+/** A certificate with a value changed, so that its signature no longer holds. */
 export function mutateCertificate(certificate: Uint8Array, random: Random): Uint8Array {
   const byteString = Buffer.from([0x59, certificate.length >> 8, certificate.length & 0xff]);
   for (;;) {
     const [tree] = readTree(Buffer.concat([byteString, certificate])).children;
     if (!tree) throw new Error("not a certificate");
-    changeOne(tree, random);
+    changeOne(tree, random, changes);
     const mutant = writeTree(tree);
     if (Buffer.compare(mutant, certificate) !== 0) return mutant;
   }
 }
 
-function changeOne(tree: Tree, random: Random): void {
+function changeOne(tree: Tree, random: Random, among: readonly Change[]): void {
   const nodes = nodesOf(tree);
   // Half of all in what has no certificate in it, as these have by far the most values.
   const outside = nodes.filter(({ format }) => format === "cbor");
   const candidates = outside.length > 0 && random.once(2) ? outside : nodes;
-  random.pick(changes)(random.pick(candidates), random, nodes);
+  random.pick(among)(random.pick(candidates), random, nodes);
 }
 
 function changeContent(node: Tree, random: Random): void {
@@ -93,6 +99,23 @@ function swapChildren({ children }: Tree, random: Random): void {
   if (children.length < 2) return;
   const [from, to] = [random.below(children.length), random.below(children.length)];
   [children[from], children[to]] = [children[to] as Tree, children[from] as Tree];
+}
+
+/** Gives a signature somewhere in the document its second form, which holds as well. */
+function negateSignature(_: Tree, random: Random, others: readonly Tree[]): void {
+  const signatures = others.filter((node) => otherFormOf(node) !== undefined);
+  if (signatures.length === 0) return;
+  const signature = random.pick(signatures);
+  signature.content = otherFormOf(signature) ?? signature.content;
+}
+
+/** Puts the entries of a map, or values two by two, into another order. */
+function swapEntries({ children }: Tree, random: Random): void {
+  if (children.length < 4) return;
+  const last = Math.floor(children.length / 2) - 1;
+  const [from, to] = [random.below(last) * 2, (random.below(last) + 1) * 2];
+  const moved = children.splice(from, 2);
+  children.splice(to, 0, ...moved);
 }
 
 /** Puts a value into a value of its own kind, now and then very deep. */
