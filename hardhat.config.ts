@@ -17,7 +17,7 @@ const require = createRequire(import.meta.url);
 const contractCompiler = {
   version: "0.8.37",
   path: require.resolve("solc/soljson.js"),
-  settings: { evmVersion: "osaka", viaIR: true, optimizer: { enabled: true, runs: 10_000 } },
+  settings: { evmVersion: "osaka", viaIR: true, optimizer: { enabled: true, runs: 1_000_000 } },
 };
 
 /** Permit2 as Uniswap deployed it: these settings give the bytecode of its canonical address. */

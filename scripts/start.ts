@@ -8,6 +8,8 @@ import { servingText, simulatedText } from "./startText.ts";
 
 /** Half of what a fast public chain takes: a trail is there soon, and waiting for a block is still seen. */
 const BLOCK_SECONDS = 0.5;
+/** A call from an account is settled while one watches; elsewhere a batch waits for more of them, for they share its gas. */
+const BATCH_AGE_SECONDS = 5;
 
 const startedAt = Date.now();
 
@@ -26,6 +28,7 @@ async function run(options: StartOptions): Promise<void> {
     ports: usualPorts,
     blockTimeSeconds: BLOCK_SECONDS,
     progress,
+    env: { facilitator: { OPG_BATCH_AGE_SECONDS: String(BATCH_AGE_SECONDS) } },
     ...(dishonestNode ? { programs: { "node-1": "scripts/demonstration/dishonestNode.ts" } } : {}),
   });
   const interrupted = new Promise<void>((resolve) => {

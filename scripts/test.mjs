@@ -2,7 +2,7 @@
 // named. While nothing is printed for long it says that it goes on, and it closes with one line of counts.
 import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
-import { join, resolve, sep } from "node:path";
+import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { spreadTests } from "./spreadTests.mjs";
 
@@ -34,23 +34,15 @@ process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
  */
 function allTests() {
   const files = globSync("test/**/*.test.ts", { cwd: root }).sort();
-  const onChains = files.filter((file) => ["facilitator", "merchant", "badInput", "integration"].some(within(file)));
   const isShared = (file) => readFileSync(join(root, file), "utf8").includes("sharedJourney()");
   const parts = [
-    files.filter((file) => !onChains.includes(file)),
-    onChains.filter(isShared),
-    ...onChains.filter((file) => !isShared(file)).map((file) => [file]),
+    globSync("test/**/*.t.sol", { cwd: root }).sort(),
+    files.filter(isShared),
+    ...files.filter((file) => !isShared(file)).map((file) => [file]),
   ];
-  const spread = spreadTests(parts, PROCESSES);
-  const solidity = globSync("test/**/*.t.sol", { cwd: root }).sort();
-  return spread.map((group, index) =>
-    index === 0 ? ["test", ...solidity, ...group] : ["test", "mocha", "--no-compile", ...group],
+  return spreadTests(parts, PROCESSES).map((group) =>
+    group.some((file) => file.endsWith(".sol")) ? ["test", ...group] : ["test", "mocha", "--no-compile", ...group],
   );
-}
-
-/** Whether a file lies in a folder of the tests. */
-function within(file) {
-  return (folder) => file.startsWith(join("test", folder, sep));
 }
 
 /** Starts a run; what it prints is kept until `show` lets it through. */

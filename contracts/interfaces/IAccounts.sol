@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Share} from "../libraries/Share.sol";
 import {ICustody} from "./ICustody.sol";
 
 /// @notice What a batch takes from one account, and the voucher that allows it.
 struct Debit {
-    address payer;
-    uint96 amount;
+    /// @dev Payer and amount.
+    Share share;
     /// @dev Of `Voucher(payer, facilitator, cap)`; a lifetime ceiling, so any voucher that reaches far enough will do.
     uint96 cap;
     /// @dev The authorizer's signature over the voucher, compact as EIP-2098 has it.
@@ -62,8 +63,9 @@ interface IAccounts is ICustody {
     );
     /// @notice The payer has `amount` back.
     event AccountWithdrawn(address indexed payer, address indexed facilitator, uint256 amount);
-    /// @notice A batch took `amount`; `spent` is what the account was debited in its whole life.
-    event AccountDebited(address indexed payer, address indexed facilitator, uint256 amount, uint256 spent);
+    /// @notice A batch took from accounts at `facilitator`: of whom how much, payers ascending.
+    /// @dev One event for all of them: one for each would cost a batch 1,700 gas for every payer.
+    event AccountsDebited(bytes32 indexed batchId, address indexed facilitator, Share[] debits);
 
     error ZeroPayer();
     error AuthorizerUnchanged(address authorizer);
@@ -131,10 +133,15 @@ interface IAccounts is ICustody {
 
     /// @notice Takes each debit from its payer's account at `facilitator`, all of them or none. Only `SETTLEMENT`, which
     /// credits the sum to others.
+    /// @param batchId for the event only
     /// @param debits payers ascending, each once
-    /// @return digest `keccak256` over one word `payer << 96 | amount` per debit, to be held against what was certified
+    /// @return digest `keccak256` over the shares, to be held against what was certified
     /// @return total sum of the amounts
-    function debit(address facilitator, Debit[] calldata debits) external returns (bytes32 digest, uint256 total);
+    function debit(
+        bytes32 batchId,
+        address facilitator,
+        Debit[] calldata debits
+    ) external returns (bytes32 digest, uint256 total);
 
     /// @notice An account's books; all zero for one that never was.
     function accounts(address payer, address facilitator) external view returns (Account memory);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Share} from "../libraries/Share.sol";
 import {Debit} from "./IAccounts.sol";
 import {Payment, Task} from "./ITaskEscrow.sol";
 
@@ -29,16 +30,10 @@ struct Batch {
     bytes32 previous;
     /// @dev Of the Merkle tree over the receipts, by which each of them can be proved to belong to the batch.
     bytes32 root;
-    /// @dev `keccak256` over one word `payer << 96 | amount` per debit.
+    /// @dev `keccak256` over the payers' shares.
     bytes32 debits;
-    /// @dev `keccak256` over the number of receipts, then one word `payee << 96 | amount` per credit.
+    /// @dev `keccak256` over the number of receipts as a word, then the payees' shares.
     bytes32 credits;
-}
-
-/// @notice What the charges in a batch come to for one payee, before the shares of verifiers and treasury.
-struct Credit {
-    address payee;
-    uint96 amount;
 }
 
 /// @title Settlement of tasks
@@ -159,12 +154,12 @@ interface ISettlement {
     /// alone cannot use the vouchers that the facilitator holds.
     /// @param receipts how many there are; verifiers' counts of an epoch are measured against them
     /// @param debits payers ascending; any voucher that covers the debit will do
-    /// @param credits payees ascending
+    /// @param credits what the charges come to for each payee, before the shares of verifiers and treasury; payees ascending
     function settleBatch(
         Batch calldata batch,
         uint64 receipts,
         Debit[] calldata debits,
-        Credit[] calldata credits,
+        Share[] calldata credits,
         bytes calldata signatures
     ) external;
 

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Batch, Result} from "../interfaces/ISettlement.sol";
 import {Task} from "../interfaces/ITaskEscrow.sol";
+import {Share} from "./Share.sol";
 
 /// @title EIP-712 struct hashes of what the money contracts check
 /// @notice The same types as `packages/protocol/typedData.ts`; a test compares the two.
@@ -72,10 +73,6 @@ library MoneyTypes {
         return keccak256(abi.encode(HANDOVER_TYPEHASH, networkId, epoch, previousSet, nextSet, validUntil));
     }
 
-    function hashVoucher(address payer, address facilitator, uint128 cap) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VOUCHER_TYPEHASH, payer, facilitator, cap));
-    }
-
     function hashDeposit(address payer, address facilitator) internal pure returns (bytes32) {
         return keccak256(abi.encode(DEPOSIT_TYPEHASH, payer, facilitator));
     }
@@ -95,8 +92,10 @@ library MoneyTypes {
             );
     }
 
-    /// @dev One word of the digests over a batch's debits and credits.
-    function shareOf(address account, uint96 amount) internal pure returns (bytes32) {
-        return bytes32((uint256(uint160(account)) << 96) | amount);
+    /// @dev `keccak256(abi.encodePacked(shares))` where they are; the copy would cost every batch.
+    function hashShares(Share[] memory shares) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            digest := keccak256(add(shares, 0x20), shl(5, mload(shares)))
+        }
     }
 }

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {Batch, Result} from "../interfaces/ISettlement.sol";
 import {Task} from "../interfaces/ITaskEscrow.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
+import {VoucherSigner} from "../libraries/VoucherSigner.sol";
 
 /// @title Shows what MoneyTypes computes
 /// @notice For the test that compares it with packages/protocol.
@@ -62,9 +63,16 @@ contract MoneyTypesHarness {
         return MoneyTypes.hashHandover(networkId, epoch, previousSet, nextSet, validUntil);
     }
 
-    /// @notice Struct hash of a voucher.
-    function hashVoucher(address payer, address facilitator, uint128 cap) external pure returns (bytes32) {
-        return MoneyTypes.hashVoucher(payer, facilitator, cap);
+    /// @notice Who signed a voucher.
+    function voucherSigner(
+        bytes32 domainSeparator,
+        address payer,
+        address facilitator,
+        uint96 cap,
+        bytes32 r,
+        bytes32 vs
+    ) external view returns (address) {
+        return VoucherSigner.recover(domainSeparator, payer, facilitator, cap, r, vs);
     }
 
     /// @notice Struct hash of a deposit.

@@ -8,10 +8,12 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {ISignatureTransfer} from "@uniswap/v4-periphery/lib/permit2/src/interfaces/ISignatureTransfer.sol";
 import {Debit, IAccounts} from "../interfaces/IAccounts.sol";
+import {Books} from "../libraries/Books.sol";
 import {MoneyTypes} from "../libraries/MoneyTypes.sol";
+import {Share} from "../libraries/Share.sol";
+import {VoucherSigner} from "../libraries/VoucherSigner.sol";
 import {Custody} from "./Custody.sol";
 
 /// @title Accounts
@@ -19,20 +21,10 @@ import {Custody} from "./Custody.sol";
 abstract contract Accounts is IAccounts, Custody, EIP712 {
     using SafeERC20 for IERC20;
 
-    /// @dev One slot: all that a debit reads and writes where the payer signs for itself.
-    struct Books {
-        uint96 balance;
-        uint96 spent;
-        /// Whether there is anything to read of `Keys`.
-        bool hasKeys;
-    }
-
-    struct Withdrawal {
-        uint96 amount;
+    struct Record {
+        Books books;
+        uint96 withdrawing;
         uint40 withdrawableAt;
-    }
-
-    struct Keys {
         address current;
         uint40 previousUntil;
         address previous;
@@ -41,9 +33,8 @@ abstract contract Accounts is IAccounts, Custody, EIP712 {
     /// @inheritdoc IAccounts
     uint256 public immutable WITHDRAW_DELAY_SECONDS;
 
-    mapping(address facilitator => mapping(address payer => Books books)) private _books;
-    mapping(address facilitator => mapping(address payer => Withdrawal withdrawal)) private _withdrawals;
-    mapping(address facilitator => mapping(address payer => Keys keys)) private _keys;
+    /// @dev By facilitator first, as a batch is of one.
+    mapping(address facilitator => mapping(address payer => Record record)) private _records;
 
     constructor(uint256 withdrawDelaySeconds) {
         WITHDRAW_DELAY_SECONDS = withdrawDelaySeconds;
@@ -119,36 +110,37 @@ abstract contract Accounts is IAccounts, Custody, EIP712 {
 
     /// @inheritdoc IAccounts
     function setAuthorizer(address facilitator, address authorizer) external {
-        Keys storage keys = _keys[facilitator][msg.sender];
+        Record storage record = _records[facilitator][msg.sender];
         address next = authorizer == address(0) ? msg.sender : authorizer;
-        address previous = _currentOf(keys, msg.sender);
+        address previous = _currentOf(record, msg.sender);
         if (next == previous) revert AuthorizerUnchanged(next);
-        if (block.timestamp <= keys.previousUntil) revert AuthorizerReplacedBefore(keys.previousUntil);
+        if (block.timestamp <= record.previousUntil) revert AuthorizerReplacedBefore(record.previousUntil);
 
         uint40 previousUntil = uint40(block.timestamp + WITHDRAW_DELAY_SECONDS);
-        (keys.current, keys.previous, keys.previousUntil) = (next, previous, previousUntil);
-        _books[facilitator][msg.sender].hasKeys = true;
+        (record.current, record.previous, record.previousUntil) = (next, previous, previousUntil);
+        record.books = record.books.withKeys();
         emit AuthorizerSet(msg.sender, facilitator, next, previous, previousUntil);
     }
 
     /// @inheritdoc IAccounts
     function initiateWithdraw(address facilitator, uint96 amount) external {
+        Record storage record = _records[facilitator][msg.sender];
         uint40 withdrawableAt = amount == 0 ? 0 : uint40(block.timestamp + WITHDRAW_DELAY_SECONDS);
-        _withdrawals[facilitator][msg.sender] = Withdrawal({amount: amount, withdrawableAt: withdrawableAt});
+        (record.withdrawing, record.withdrawableAt) = (amount, withdrawableAt);
         emit WithdrawalInitiated(msg.sender, facilitator, amount, withdrawableAt);
     }
 
     /// @inheritdoc IAccounts
     function finalizeWithdraw(address payer, address facilitator) external returns (uint256 amount) {
-        Withdrawal memory withdrawal = _withdrawals[facilitator][payer];
-        if (withdrawal.amount == 0) revert NothingWithdrawing(payer, facilitator);
-        if (block.timestamp < withdrawal.withdrawableAt) revert WithdrawalTooEarly(withdrawal.withdrawableAt);
+        Record storage record = _records[facilitator][payer];
+        uint96 withdrawing = record.withdrawing;
+        if (withdrawing == 0) revert NothingWithdrawing(payer, facilitator);
+        if (block.timestamp < record.withdrawableAt) revert WithdrawalTooEarly(record.withdrawableAt);
 
-        Books storage books = _books[facilitator][payer];
-        uint96 balance = books.balance;
-        uint96 paid = withdrawal.amount < balance ? withdrawal.amount : balance;
-        delete _withdrawals[facilitator][payer];
-        books.balance = balance - paid;
+        Books books = record.books;
+        uint96 paid = withdrawing < books.balance() ? withdrawing : books.balance();
+        record.books = books.minus(paid);
+        (record.withdrawing, record.withdrawableAt) = (0, 0);
         emit AccountWithdrawn(payer, facilitator, paid);
         if (paid != 0) IERC20(TOKEN).safeTransfer(payer, paid);
         return paid;
@@ -156,49 +148,56 @@ abstract contract Accounts is IAccounts, Custody, EIP712 {
 
     /// @inheritdoc IAccounts
     function debit(
+        bytes32 batchId,
         address facilitator,
         Debit[] calldata debits
     ) external onlySettlement returns (bytes32 digest, uint256 total) {
-        bytes32[] memory words = new bytes32[](debits.length);
+        Share[] memory shares = new Share[](debits.length);
         bytes32 domainSeparator = _domainSeparatorV4();
+        mapping(address payer => Record record) storage records = _records[facilitator];
         address previous = address(0);
         for (uint256 i = 0; i < debits.length; ++i) {
-            Debit calldata entry = debits[i];
-            address payer = entry.payer;
+            Share share = debits[i].share;
+            address payer = share.account();
             if (payer <= previous) revert PayersNotAscending(previous, payer);
-            _debit(facilitator, entry, domainSeparator);
-            words[i] = MoneyTypes.shareOf(payer, entry.amount);
-            total += entry.amount;
+            _debit(records[payer], facilitator, debits[i], domainSeparator);
+            shares[i] = share;
+            total += share.amount();
             previous = payer;
         }
-        digest = keccak256(abi.encodePacked(words));
+        digest = MoneyTypes.hashShares(shares);
+        emit AccountsDebited(batchId, facilitator, shares);
     }
 
     /// @inheritdoc IAccounts
     function accounts(address payer, address facilitator) external view returns (Account memory) {
-        Books memory books = _books[facilitator][payer];
-        Withdrawal memory withdrawal = _withdrawals[facilitator][payer];
+        Record storage record = _records[facilitator][payer];
         return
             Account({
-                balance: books.balance,
-                spent: books.spent,
-                withdrawing: withdrawal.amount,
-                withdrawableAt: withdrawal.withdrawableAt
+                balance: record.books.balance(),
+                spent: record.books.spent(),
+                withdrawing: record.withdrawing,
+                withdrawableAt: record.withdrawableAt
             });
     }
 
     /// @inheritdoc IAccounts
     function authorizers(address payer, address facilitator) external view returns (Authorizers memory) {
-        Keys storage keys = _keys[facilitator][payer];
+        Record storage record = _records[facilitator][payer];
         return
-            Authorizers({current: _currentOf(keys, payer), previous: keys.previous, previousUntil: keys.previousUntil});
+            Authorizers({
+                current: _currentOf(record, payer),
+                previous: record.previous,
+                previousUntil: record.previousUntil
+            });
     }
 
     function _book(address funder, address payer, address facilitator, uint96 amount) private {
         _checkEntry(amount);
         // Nobody signs for the zero address, and nobody withdraws from it.
         if (payer == address(0)) revert ZeroPayer();
-        _books[facilitator][payer].balance += amount;
+        Record storage record = _records[facilitator][payer];
+        record.books = record.books.plus(amount);
         emit Deposited(payer, facilitator, funder, amount);
     }
 
@@ -206,31 +205,25 @@ abstract contract Accounts is IAccounts, Custody, EIP712 {
         IERC20(TOKEN).safeTransferFrom(msg.sender, address(this), amount);
     }
 
-    function _debit(address facilitator, Debit calldata entry, bytes32 domainSeparator) private {
-        (address payer, uint96 amount, uint96 cap) = (entry.payer, entry.amount, entry.cap);
-        Books memory books = _books[facilitator][payer];
-        uint256 spent = uint256(books.spent) + amount;
-        if (spent > cap) revert CapExceeded(payer, books.spent, amount, cap);
-        if (amount > books.balance) revert BalanceTooLow(payer, books.balance, amount);
-
-        bytes32 voucherHash = MoneyTypes.hashVoucher(payer, facilitator, cap);
-        bytes32 voucherDigest = MessageHashUtils.toTypedDataHash(domainSeparator, voucherHash);
-        (address signer, , ) = ECDSA.tryRecover(voucherDigest, entry.r, entry.vs);
-        bool authorized = books.hasKeys ? _isAuthorizer(_keys[facilitator][payer], signer) : signer == payer;
+    function _debit(Record storage record, address facilitator, Debit calldata entry, bytes32 domainSeparator) private {
+        (address payer, uint96 amount, uint96 cap) = (entry.share.account(), entry.share.amount(), entry.cap);
+        Books books = record.books;
+        if (uint256(books.spent()) + amount > cap) revert CapExceeded(payer, books.spent(), amount, cap);
+        if (amount > books.balance()) revert BalanceTooLow(payer, books.balance(), amount);
+        address signer = VoucherSigner.recover(domainSeparator, payer, facilitator, cap, entry.r, entry.vs);
+        bool authorized = books.hasKeys() ? _isAuthorizer(record, signer) : signer == payer;
         if (!authorized) revert NotAuthorized(payer, signer);
 
-        (books.balance, books.spent) = (books.balance - amount, uint96(spent));
-        _books[facilitator][payer] = books;
-        emit AccountDebited(payer, facilitator, amount, spent);
+        record.books = books.debited(amount);
     }
 
-    function _isAuthorizer(Keys storage keys, address signer) private view returns (bool) {
-        if (signer == keys.current) return true;
-        return block.timestamp <= keys.previousUntil && signer == keys.previous;
+    function _isAuthorizer(Record storage record, address signer) private view returns (bool) {
+        if (signer == record.current) return true;
+        return block.timestamp <= record.previousUntil && signer == record.previous;
     }
 
-    function _currentOf(Keys storage keys, address payer) private view returns (address) {
-        address current = keys.current;
+    function _currentOf(Record storage record, address payer) private view returns (address) {
+        address current = record.current;
         return current == address(0) ? payer : current;
     }
 }

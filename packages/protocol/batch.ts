@@ -79,12 +79,12 @@ export function batchIdOf(batch: Batch, settlement: Domain): string {
 
 /** `keccak256` over one word `payer << 96 | amount` per payer; payers ascend. */
 export function debitsDigest(debits: readonly Share[]): string {
-  return keccak256(concat(debits.map(wordOf)));
+  return keccak256(concat(debits.map(shareWord)));
 }
 
 /** `keccak256` over the number of receipts as a word, then one word `payee << 96 | amount` per payee; payees ascend. */
 export function creditsDigest(receipts: number, credits: readonly Share[]): string {
-  return keccak256(concat([toBeHex(receipts, 32), ...credits.map(wordOf)]));
+  return keccak256(concat([toBeHex(receipts, 32), ...credits.map(shareWord)]));
 }
 
 /**
@@ -117,6 +117,7 @@ export function sharesOf(charges: readonly { account: string; amount: bigint }[]
     .sort((one, other) => (BigInt(one.account) < BigInt(other.account) ? -1 : 1));
 }
 
-function wordOf({ account, amount }: Share): string {
+/** `account << 96 | amount`, 32 bytes. */
+export function shareWord({ account, amount }: Share): string {
   return toBeHex((BigInt(account) << 96n) | amount, 32);
 }

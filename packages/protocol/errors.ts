@@ -66,6 +66,7 @@ export const errorStatus = {
   voucher_required: 402,
   voucher_invalid: 402,
   account_insufficient: 402,
+  account_defaulted: 402,
   // A merchant's payment, named in an x402 answer that travels under 200.
   merchant_mismatch: 200,
   exposure_limit_reached: 200,
@@ -109,6 +110,7 @@ export const errorStatus = {
   batch_stale: 409,
   batch_history_missing: 409,
   not_settled_yet: 409,
+  nothing_charged: 409,
   // Ours, to be tried again.
   rate_limited: 429,
   draining: 503,

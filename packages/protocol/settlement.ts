@@ -134,6 +134,11 @@ export function trailProblems(trail: Trail): string[] {
   return problems;
 }
 
+/** Whether an account paid for it and it is over without a charge: no batch holds it. */
+export function isFreeOfCharge({ account, state, charge }: Pick<Trail, "account" | "state" | "charge">): boolean {
+  return account !== undefined && (state === "settled" || state === "refunded") && BigInt(charge) === 0n;
+}
+
 /** Whether the ceiling was locked before the node computed; else the charge alone was collected, afterwards. */
 export function wasLocked({ transactions }: Pick<Trail, "transactions">): boolean {
   return transactions.some(({ purpose }) => purpose === "open");

@@ -31,13 +31,14 @@ const AIM_SECONDS = 20;
 /** Of a signature in a certificate. */
 const SIGNATURE_DIGITS = 130;
 
-/** A batch as large as they may be: built, certified by three verifiers and settled, all as processes of their own. */
-export function measure(progress: (line: string) => void): Promise<Figure[]> {
-  return measureBatch({ receipts: 10_000, payers: 100, nodes: 8 }, progress);
-}
+const scale: BatchScale = { receipts: 10_000, payers: 100, nodes: 8 };
 
-/** @throws Error where not everything is settled, or not provably */
-export async function measureBatch(scale: BatchScale, progress: (line: string) => void): Promise<Figure[]> {
+/**
+ * A batch as large as they may be: built, certified by three verifiers and settled, all as processes of their own.
+ *
+ * @throws Error where not everything is settled, or not provably
+ */
+export async function measure(progress: (line: string) => void): Promise<Figure[]> {
   const stack = new AsyncDisposableStack();
   try {
     const bench = await startBenchNetwork(scale.payers, progress);

@@ -22,7 +22,7 @@ async function measureOf(name: string): Promise<Measure> {
     const { measure } = (await import(file.href)) as { measure?: Measure };
     if (measure) return measure;
   }
-  throw new Error(`There is no benchmark "${name}"; there are verify, settle, stream, prefunded and batch.`);
+  throw new Error(`There is no benchmark "${name}"; there are verify, settle, stream, prefunded, batch and gas.`);
 }
 
 try {

@@ -8,18 +8,17 @@ import type { Figure } from "./figures.ts";
 import { startLoadProcess } from "./loadProcess.ts";
 import { PrefundedMeasurement, type PrefundedScale } from "./prefundedMeasurement.ts";
 
-const fullScale: PrefundedScale = { payers: 250, rounds: 3, seconds: 5, connections: 64, perSecond: 4_000 };
+const scale: PrefundedScale = { payers: 250, rounds: 3, seconds: 5, connections: 64, perSecond: 4_000 };
 const token = new Interface(["function approve(address spender, uint256 amount)"]);
 /** 1 OPG each. */
 const DEPOSIT = 10n ** 18n;
 
-/** `POST /tasks` of calls that prefunded accounts pay for, each with its durable reservation and its release. */
-export function measure(progress: (line: string) => void): Promise<Figure[]> {
-  return measurePrefunded(fullScale, progress);
-}
-
-/** @throws Error where an answer is wrong, or a reservation is not in the database */
-export async function measurePrefunded(scale: PrefundedScale, progress: (line: string) => void): Promise<Figure[]> {
+/**
+ * `POST /tasks` of calls that prefunded accounts pay for, each with its durable reservation and its release.
+ *
+ * @throws Error where an answer is wrong, or a reservation is not in the database
+ */
+export async function measure(progress: (line: string) => void): Promise<Figure[]> {
   const stack = new AsyncDisposableStack();
   try {
     const network = await startBenchNetwork(scale.payers, progress);

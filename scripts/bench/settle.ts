@@ -12,17 +12,16 @@ import { SettleMeasurement, type SettleScale } from "./settleMeasurement.ts";
 /** The stock facilitator waits 180 seconds for a receipt. */
 const PATIENCE_SECONDS = 300;
 
-const fullScale: SettleScale = {
+const scale: SettleScale = {
   ...{ payments: 1_000, payers: 50, connections: 48, signers: 4, patienceSeconds: PATIENCE_SECONDS },
 };
 
-/** Settlements submitted all at once, by one signer and by several, beside the stock facilitator's. */
-export function measure(progress: (line: string) => void): Promise<Figure[]> {
-  return measureSettle(fullScale, progress);
-}
-
-/** @throws Error where what is told, the database and the chain differ */
-export async function measureSettle(scale: SettleScale, progress: (line: string) => void): Promise<Figure[]> {
+/**
+ * Settlements submitted all at once, by one signer and by several, beside the stock facilitator's.
+ *
+ * @throws Error where what is told, the database and the chain differ
+ */
+export async function measure(progress: (line: string) => void): Promise<Figure[]> {
   const stack = new AsyncDisposableStack();
   try {
     const network = await startBenchNetwork(scale.payers, progress);

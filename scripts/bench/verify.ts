@@ -7,7 +7,7 @@ import type { Figure } from "./figures.ts";
 import { startLoadProcess } from "./loadProcess.ts";
 import { VerifyMeasurement, type VerifyScale } from "./verifyMeasurement.ts";
 
-const fullScale: VerifyScale = {
+const scale: VerifyScale = {
   payers: 250,
   rounds: 3,
   seconds: 5,
@@ -15,13 +15,12 @@ const fullScale: VerifyScale = {
   perSecond: { ours: 5_000, peer: 500 },
 };
 
-/** `/verify` over HTTP with its durable claim, beside the stock facilitator's, which claims nothing. */
-export function measure(progress: (line: string) => void): Promise<Figure[]> {
-  return measureVerify(fullScale, progress);
-}
-
-/** @throws Error where an answer is wrong, or a claim is not in the database */
-export async function measureVerify(scale: VerifyScale, progress: (line: string) => void): Promise<Figure[]> {
+/**
+ * `/verify` over HTTP with its durable claim, beside the stock facilitator's, which claims nothing.
+ *
+ * @throws Error where an answer is wrong, or a claim is not in the database
+ */
+export async function measure(progress: (line: string) => void): Promise<Figure[]> {
   const stack = new AsyncDisposableStack();
   try {
     const network = await startBenchNetwork(scale.payers, progress);

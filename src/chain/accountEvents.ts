@@ -1,4 +1,4 @@
-import { type LogDescription, type Provider, zeroPadValue } from "ethers";
+import { dataSlice, getAddress, type Log, type LogDescription, type Provider, toBigInt, zeroPadValue } from "ethers";
 import { IAccounts__factory } from "#typechain/index.ts";
 import type { AccountKey } from "./accounts.ts";
 import { type BlockRange, type LogPlace, placeOf, searchBlocks } from "./blockRange.ts";
@@ -11,15 +11,21 @@ export type AccountEvent = LogPlace &
     | { name: "AuthorizerSet"; authorizer: string; previous: string; previousUntil: number }
     | { name: "WithdrawalInitiated"; amount: bigint; withdrawableAt: number }
     | { name: "AccountWithdrawn"; amount: bigint }
-    | { name: "AccountDebited"; amount: bigint; spent: bigint }
+    | { name: "AccountDebited"; batchId: string; amount: bigint }
   );
 
-const names = ["Deposited", "AuthorizerSet", "WithdrawalInitiated", "AccountWithdrawn", "AccountDebited"] as const;
+type Told<Event> = Event extends LogPlace ? Omit<Event, keyof LogPlace> : never;
+
 const abi = IAccounts__factory.createInterface();
-const topics = names.map((name) => abi.getEvent(name).topicHash);
+/** These name payer and facilitator first; the one of a batch names its payers among its data. */
+const ownTopics = (["Deposited", "AuthorizerSet", "WithdrawalInitiated", "AccountWithdrawn"] as const).map(
+  (name) => abi.getEvent(name).topicHash,
+);
+const debitsTopic = abi.getEvent("AccountsDebited").topicHash;
 
 /**
- * What happened to accounts, in the order of the chain: to all of a payer, to all at a facilitator, or to one.
+ * What happened to accounts, in the order of the chain: to all of a payer, to all at a facilitator, or to one. All batches of
+ * the facilitator are read, of all facilitators where none is named.
  *
  * @param taskEscrow - address of TaskEscrow
  */
@@ -30,43 +36,58 @@ export function accountEvents(
   range: BlockRange,
 ): Promise<AccountEvent[]> {
   const topicOf = (account?: string): string | null => (account === undefined ? null : zeroPadValue(account, 32));
-  // All of them name payer and facilitator first.
-  const wanted = [topics, topicOf(payer), topicOf(facilitator)];
+  const wanted = [
+    [ownTopics, topicOf(payer), topicOf(facilitator)],
+    [debitsTopic, null, topicOf(facilitator)],
+  ];
+  const isWanted = (event: AccountKey): boolean => payer === undefined || event.payer === getAddress(payer);
   return searchBlocks(provider, range, async (fromBlock, toBlock) => {
-    const logs = await provider.getLogs({ address: taskEscrow, topics: wanted, fromBlock, toBlock });
-    return logs.flatMap((log) => {
-      const described = abi.parseLog(log);
-      return described ? [{ ...eventOf(described), ...placeOf(log) }] : [];
-    });
+    const found = await Promise.all(
+      wanted.map((topics) => provider.getLogs({ address: taskEscrow, topics, fromBlock, toBlock })),
+    );
+    return found
+      .flat()
+      .sort((one, other) => one.blockNumber - other.blockNumber || one.index - other.index)
+      .flatMap((log) => eventsIn(log).filter(isWanted));
   });
 }
 
-type Told<Event> = Event extends LogPlace ? Omit<Event, keyof LogPlace> : never;
+function eventsIn(log: Log): AccountEvent[] {
+  const described = abi.parseLog(log);
+  if (!described) return [];
+  const told = log.topics[0] === debitsTopic ? debitsIn(described) : [eventOf(described)];
+  return told.map((event) => ({ ...event, ...placeOf(log) }));
+}
+
+function debitsIn({ args }: LogDescription): Told<AccountEvent>[] {
+  const { batchId, facilitator, debits } = args as unknown as {
+    batchId: string;
+    facilitator: string;
+    debits: readonly string[];
+  };
+  return debits.map((share) => ({
+    name: "AccountDebited",
+    payer: getAddress(dataSlice(share, 0, 20)),
+    facilitator,
+    batchId,
+    amount: toBigInt(dataSlice(share, 20)),
+  }));
+}
 
 function eventOf({ name, args }: LogDescription): Told<AccountEvent> {
-  const text = (key: string): string => String(args[key]);
-  const amount = (key: string): bigint => BigInt(text(key));
+  const text = (field: string): string => String(args[field]);
+  const uint = (field: string): bigint => BigInt(text(field));
   const key = { payer: text("payer"), facilitator: text("facilitator") };
-  switch (name as (typeof names)[number]) {
+  switch (name) {
     case "Deposited":
-      return { name: "Deposited", ...key, funder: text("funder"), amount: amount("amount") };
+      return { name, ...key, funder: text("funder"), amount: uint("amount") };
     case "AuthorizerSet": {
-      const previousUntil = Number(amount("previousUntil"));
-      return {
-        name: "AuthorizerSet",
-        ...key,
-        authorizer: text("authorizer"),
-        previous: text("previous"),
-        previousUntil,
-      };
+      const replaced = { previous: text("previous"), previousUntil: Number(uint("previousUntil")) };
+      return { name, ...key, authorizer: text("authorizer"), ...replaced };
     }
-    case "WithdrawalInitiated": {
-      const withdrawableAt = Number(amount("withdrawableAt"));
-      return { name: "WithdrawalInitiated", ...key, amount: amount("amount"), withdrawableAt };
-    }
-    case "AccountWithdrawn":
-      return { name: "AccountWithdrawn", ...key, amount: amount("amount") };
-    case "AccountDebited":
-      return { name: "AccountDebited", ...key, amount: amount("amount"), spent: amount("spent") };
+    case "WithdrawalInitiated":
+      return { name, ...key, amount: uint("amount"), withdrawableAt: Number(uint("withdrawableAt")) };
+    default:
+      return { name: "AccountWithdrawn", ...key, amount: uint("amount") };
   }
 }

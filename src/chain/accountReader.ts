@@ -1,7 +1,7 @@
-import type { Provider } from "ethers";
 import { checksumAddress } from "#protocol/checksumAddress.ts";
 import { PayerReader__factory } from "#typechain/index.ts";
 import type { Authorizers, PrefundedAccount } from "./accounts.ts";
+import { callAt, type Caller } from "./callAt.ts";
 
 /** An account with who signs for it. */
 export type AccountState = PrefundedAccount & Authorizers;
@@ -22,13 +22,13 @@ const { selector } = PayerReader__factory.createInterface().getFunction("account
 export class AccountReaderAdapter {
   readonly #address: string;
   readonly #taskEscrow: string;
-  readonly #provider: Provider;
+  readonly #caller: Caller;
 
   /** @param address - PayerReader's */
-  constructor(address: string, taskEscrow: string, provider: Provider) {
+  constructor(address: string, taskEscrow: string, caller: Caller) {
     this.#address = address;
     this.#taskEscrow = taskEscrow;
-    this.#provider = provider;
+    this.#caller = caller;
   }
 
   /**
@@ -42,7 +42,7 @@ export class AccountReaderAdapter {
       Array.from({ length: calls }, async (_, index) => {
         const part = payers.slice(index * MAX_PER_CALL, (index + 1) * MAX_PER_CALL);
         const data = encode(this.#taskEscrow, facilitator, part);
-        return decode(await this.#provider.call({ to: this.#address, data, blockTag: blockNumber }));
+        return decode(await callAt(this.#caller, this.#address, data, blockNumber));
       }),
     );
     return parts.flat();

@@ -1,5 +1,5 @@
 import { type BlockTag, type Provider, Signature } from "ethers";
-import type { Batch, Share } from "#protocol/batch.ts";
+import { type Batch, type Share, shareWord } from "#protocol/batch.ts";
 import type { Split } from "#protocol/settlement.ts";
 import { type ISettlement, ISettlement__factory } from "#typechain/index.ts";
 import { type BlockRange, type LogPlace, placeOf, searchBlocks } from "./blockRange.ts";
@@ -71,11 +71,11 @@ export class BatchesAdapter {
     credits: readonly Share[],
     signatures: string,
   ): Call {
-    const vouched = debits.map(({ account, amount, cap, signature }) => {
+    const vouched = debits.map(({ cap, signature, ...share }) => {
       const { r, yParityAndS } = Signature.from(signature);
-      return { payer: account, amount, cap, r, vs: yParityAndS };
+      return { share: shareWord(share), cap, r, vs: yParityAndS };
     });
-    const paid = credits.map(({ account, amount }) => ({ payee: account, amount }));
+    const paid = credits.map(shareWord);
     const { interface: abi } = this.#contract;
     return {
       to: this.address,

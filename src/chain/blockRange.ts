@@ -16,17 +16,22 @@ export interface LogPlace {
 /** As many blocks as public endpoints search in one go. */
 const CHUNK_BLOCKS = 10_000;
 
+/** The pieces of a range that are searched one after the other, oldest first. */
+export function* pagesOf({ fromBlock, toBlock }: Required<BlockRange>): Generator<Required<BlockRange>> {
+  for (let from = fromBlock; from <= toBlock; from += CHUNK_BLOCKS) {
+    yield { fromBlock: from, toBlock: Math.min(from + CHUNK_BLOCKS - 1, toBlock) };
+  }
+}
+
 /** Runs a search over a range piece by piece, oldest first. */
 export async function searchBlocks<Found>(
   provider: Provider,
   range: BlockRange,
   search: (fromBlock: number, toBlock: number) => Promise<readonly Found[]>,
 ): Promise<Found[]> {
-  const last = range.toBlock ?? (await provider.getBlockNumber());
+  const toBlock = range.toBlock ?? (await provider.getBlockNumber());
   const found: Found[] = [];
-  for (let fromBlock = range.fromBlock; fromBlock <= last; fromBlock += CHUNK_BLOCKS) {
-    found.push(...(await search(fromBlock, Math.min(fromBlock + CHUNK_BLOCKS - 1, last))));
-  }
+  for (const page of pagesOf({ ...range, toBlock })) found.push(...(await search(page.fromBlock, page.toBlock)));
   return found;
 }
 

@@ -1,5 +1,5 @@
-import type { Provider } from "ethers";
 import { PayerReader__factory } from "#typechain/index.ts";
+import { callAt, type Caller } from "./callAt.ts";
 
 /** A payer's holding of one token. */
 export interface WalletQuestion {
@@ -41,11 +41,11 @@ const { selector } = PayerReader__factory.createInterface().getFunction("read");
  */
 export class PayerReaderAdapter {
   readonly #address: string;
-  readonly #provider: Provider;
+  readonly #caller: Caller;
 
-  constructor(address: string, provider: Provider) {
+  constructor(address: string, caller: Caller) {
     this.#address = address;
-    this.#provider = provider;
+    this.#caller = caller;
   }
 
   /**
@@ -108,7 +108,7 @@ export class PayerReaderAdapter {
     blockNumber: number,
   ): Promise<PayerReading> {
     const data = encode(wallets, words);
-    return decode(await this.#provider.call({ to: this.#address, data, blockTag: blockNumber }));
+    return decode(await callAt(this.#caller, this.#address, data, blockNumber));
   }
 }
 

@@ -82,8 +82,19 @@ export class ChainProvider extends JsonRpcProvider {
 
   #request(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
     const agreement = this.#agreement;
-    if (!agreement) return super._send(payload);
+    if (!agreement) return this.#ask(payload);
     return Promise.all([payload].flat().map((each) => agreement.send(each)));
+  }
+
+  /** As ethers does it, but for the conversions of text, which it makes character by character. */
+  async #ask(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
+    const request = this._getConnection();
+    request.body = Buffer.from(JSON.stringify(payload));
+    request.setHeader("content-type", "application/json");
+    const response = await request.send();
+    response.assertOk();
+    const answers = JSON.parse(Buffer.from(response.body ?? []).toString()) as JsonRpcResult | JsonRpcResult[];
+    return [answers].flat();
   }
 
   #tell(payload: JsonRpcPayload | JsonRpcPayload[], results: JsonRpcResult[] | undefined, beganMs: number): void {

@@ -25,6 +25,11 @@ export function addBacklogMetrics(registry: Registry, store: FacilitatorBacklog)
   );
   addReadMetric(
     registry,
+    { name: "opg_batches", help: "Batches, those that were given up by reason.", labelNames: ["state", "reason"] },
+    async () => (await store.batchCounts()).map(({ count, ...labels }) => ({ labels, value: count })),
+  );
+  addReadMetric(
+    registry,
     { name: "opg_unfinished_payments", help: "Merchants' payments without an end.", labelNames: ["state"] },
     async () => (await store.unfinishedPayments()).map(({ state, count }) => ({ labels: { state }, value: count })),
   );

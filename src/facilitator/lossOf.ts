@@ -1,7 +1,7 @@
 import { readPaymentFacts } from "#chain/chainFacts.ts";
 import type { Result } from "#protocol/result.ts";
-import { splitCharge } from "#protocol/settlement.ts";
-import type { Loss } from "#store/facilitatorClaims.ts";
+import { type FeePolicy, splitCharge } from "#protocol/settlement.ts";
+import type { Loss, LostShare } from "#store/facilitatorClaims.ts";
 import type { StoredTask } from "#store/facilitatorTasks.ts";
 import type { Dependencies } from "./dependencies.ts";
 
@@ -17,15 +17,22 @@ export async function lossOf(
     settlement.treasury(),
     stored.reorged ? "reorganised" : lossReason(dependencies, stored, amount),
   ]);
+  return { reason, shares: lostShares({ amount, payout }, fees, network.contracts.verifierSet, treasury) };
+}
+
+/** Who would have got what of a charge. */
+export function lostShares(
+  { amount, payout }: Pick<Result, "amount" | "payout">,
+  fees: FeePolicy,
+  verifierSet: string,
+  treasury: string,
+): LostShare[] {
   const split = splitCharge(amount, fees);
-  return {
-    reason,
-    shares: [
-      { role: "node", recipient: payout, amount: split.node },
-      { role: "verifiers", recipient: network.contracts.verifierSet, amount: split.verifiers },
-      { role: "treasury", recipient: treasury, amount: split.treasury },
-    ],
-  };
+  return [
+    { role: "node", recipient: payout, amount: split.node },
+    { role: "verifiers", recipient: verifierSet, amount: split.verifiers },
+    { role: "treasury", recipient: treasury, amount: split.treasury },
+  ];
 }
 
 async function lossReason(

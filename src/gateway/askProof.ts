@@ -10,7 +10,7 @@ const TIMEOUT_SECONDS = 10;
 /**
  * What its facilitator says of a call's place in the batch that settled it, in the form in which it is passed on.
  *
- * @throws OpgError `unknown_task`, `not_settled_yet`, `facilitator_unavailable`
+ * @throws OpgError `unknown_task`, `not_settled_yet`, `nothing_charged`, `facilitator_unavailable`
  */
 export async function askProof(network: Network, taskId: string): Promise<BatchProofJson> {
   if (!/^0x[0-9a-fA-F]{64}$/.test(taskId)) {

@@ -99,6 +99,7 @@ function taskPaths() {
   const proof = operation("getProof", "How a call is in the batch that settled it", "BatchProof", [
     ...codes,
     "not_settled_yet",
+    "nothing_charged",
   ]);
   return {
     "/v1/tasks/{taskId}": {

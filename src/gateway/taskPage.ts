@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import { type Trail, trailProblems, type TransactionPurpose, wasLocked } from "#protocol/settlement.ts";
+import { isFreeOfCharge, type Trail, trailProblems, type TransactionPurpose, wasLocked } from "#protocol/settlement.ts";
 import type { TaskState } from "#protocol/task.ts";
 import { type Html, page } from "./page.ts";
 import { tokenAmount } from "./tokenAmount.ts";
@@ -112,9 +112,11 @@ function moneySection(trail: Trail): Html {
     ${problems.map((problem) => html`<p class="problem">This does not add up: ${problem}.</p>`)}`;
 }
 
-function accountRow({ account, taskId }: Trail): Html {
+function accountRow(trail: Trail): Html {
+  const { account, taskId } = trail;
   if (!account) return html``;
   const { batch } = account;
+  if (isFreeOfCharge(trail)) return html`${row("Out of an account", html`nothing, so no batch holds it`)}`;
   if (!batch) return html`${row("Out of an account", html`with its next batch`)}`;
   const others = html`with ${batch.receipts} calls in one transaction`;
   return html`${row("Out of an account", html`${others}<br /><code>${batch.batchId}</code>`)}

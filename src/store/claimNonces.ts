@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type { Exposure, NonceClaim, NonceOutcome } from "./facilitatorClaims.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
+import { lockPayers } from "./payerLocks.ts";
 
 type Db = Kysely<FacilitatorSchema>;
 /** What the database holds against a claim. */
@@ -32,7 +33,8 @@ interface Taken {
  * @param trx - on which a transaction has begun, or `begin` was sent
  */
 export async function decideClaims(trx: Db, claims: readonly NonceClaim[]): Promise<NonceOutcome[]> {
-  const [, standings] = await Promise.all([lockPayers(trx, claims), readStandings(trx, claims)]);
+  const locked = lockPayers(trx, [...new Set(claims.map(({ payer }) => payer))]);
+  const [, standings] = await Promise.all([locked, readStandings(trx, claims)]);
   const taken: Taken = { nonces: new Map(), identifiers: new Map(), sponsoring: new Set(), outstanding: new Map() };
   return claims.map((claim, index) => decide(claim, standings[index] as Standing, taken));
 }
@@ -80,13 +82,6 @@ function heldBy(
   if (sameNonce) return held("nonce", sameNonce.holder, sameNonce.identifier);
   if (identifierHolder !== null) return held("identifier", identifierHolder, identifier);
   return sameIdentifier && held("identifier", sameIdentifier.holder, identifier);
-}
-
-/** In one order for all, so that two groups never wait for each other. */
-async function lockPayers(trx: Db, claims: readonly NonceClaim[]): Promise<void> {
-  const payers = [...new Set(claims.map(({ payer }) => payer))];
-  await sql`/* prepared lock_payers */ select count(pg_advisory_xact_lock(hashtextextended('payer ' || payer, 0)))
-    from (select unnest(${payers}::text[]) as payer order by 1) as ordered`.execute(trx);
 }
 
 /** Every look is a lateral one that one plan does best by its index, be there few claims or many. */

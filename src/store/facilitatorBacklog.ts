@@ -12,8 +12,11 @@ export interface FacilitatorBacklog {
   transactionCounts(): Promise<{ purpose: string; status: string; count: number }[]>;
   /** How long the transaction that is on its way longest has been so, by the database's clock; 0 where none is. */
   oldestSentSeconds(): Promise<number>;
+  /** Without the charges of accounts, which wait for their batch. */
   unfinishedTasks(): Promise<StateCount[]>;
   unfinishedPayments(): Promise<StateCount[]>;
+  /** Batches by state; those that were given up by reason, which is empty for others. */
+  batchCounts(): Promise<(StateCount & { reason: string })[]>;
 }
 
 const count = sql<bigint>`count(*)`.as("count");
@@ -35,7 +38,6 @@ export function facilitatorBacklog(db: Kysely<FacilitatorSchema>): FacilitatorBa
         [
           sql<boolean>`not prefunded and state not in ('rejected', 'settled', 'refunded')`,
           sql<boolean>`prefunded and state = 'released'`,
-          sql<boolean>`prefunded and state = 'certified'`,
         ].map((unfinished) =>
           db.selectFrom("tasks").select(["state", count]).where(unfinished).groupBy("state").execute(),
         ),
@@ -50,6 +52,12 @@ export function facilitatorBacklog(db: Kysely<FacilitatorSchema>): FacilitatorBa
       const unfinished = sql<boolean>`state in ('claimed', 'settling')`;
       const query = db.selectFrom("payments").select(["state", count]).where(unfinished).groupBy("state");
       return (await query.execute()).map((row) => ({ ...row, count: Number(row.count) }));
+    },
+    batchCounts: async () => {
+      const query = db.selectFrom("batches").select(["state", "reason", count]).groupBy(["state", "reason"]);
+      return (await query.execute()).map(({ state, reason, count }) => {
+        return { state, reason: reason ?? "", count: Number(count) };
+      });
     },
   };
 }

@@ -220,9 +220,10 @@ async function findSettledBatchOf(db: Db, taskId: string): Promise<StoredBatch |
   return row && readBatch(row);
 }
 
-/** Charges that a batch may take now. */
+/** Charges that a batch may take now: no verifier has just refused them, and their account was not left out. */
 const waiting = (now: number) =>
-  sql<boolean>`t.prefunded and t.state = 'certified' and coalesce(a.retry_at, 0) <= ${now}`;
+  sql<boolean>`t.prefunded and t.state = 'certified' and coalesce(a.retry_at, 0) <= ${now}
+    and not exists (select from uncovered u where u.payer = t.payer)`;
 
 async function countUnsettled(db: Db, now: number, most: number): Promise<{ count: number; oldest: number | null }> {
   const { rows } = await sql<{ count: bigint; oldest: bigint | null }>`

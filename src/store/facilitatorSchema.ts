@@ -11,6 +11,7 @@ import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 import { endedBlockMigration } from "./endedBlockMigration.ts";
 import { exposuresMigration } from "./exposuresMigration.ts";
+import { uncoveredMigration, type UncoveredTable } from "./uncoveredMigration.ts";
 import { sentAtMigration } from "./sentAtMigration.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
@@ -107,6 +108,8 @@ export interface FacilitatorSchema extends BatchTables {
   payments: PaymentsTable;
   /** What accounts at this facilitator have paid for. */
   accounts: AccountsTable;
+  /** Those of them that batches leave out. */
+  uncovered: UncoveredTable;
   /** Charges that could not be collected, one row per claim and share; never pruned. */
   losses: {
     holder: string;
@@ -142,6 +145,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "008_exposures": exposuresMigration,
   "009_prefunded": prefundedMigration,
   "010_batches": batchesMigration,
+  "011_uncovered": uncoveredMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

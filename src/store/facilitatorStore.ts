@@ -12,6 +12,7 @@ import { DatabaseLeases, type Leases } from "./leases.ts";
 import { openDatabase } from "./openDatabase.ts";
 import { type PrefundedTasks, prefundedTasks } from "./prefundedTasks.ts";
 import { pruneTasks } from "./pruneTasks.ts";
+import { type UncoveredAccounts, uncoveredAccounts } from "./uncoveredAccounts.ts";
 
 /** Everything that the facilitator must not forget. Each write is on disk when its promise resolves. */
 export interface FacilitatorStore
@@ -24,6 +25,7 @@ export interface FacilitatorStore
     FacilitatorBacklog,
     FacilitatorBatches,
     PrefundedTasks,
+    UncoveredAccounts,
     Leases {
   observed: ObservedDatabase;
   /**
@@ -67,6 +69,7 @@ export async function openFacilitatorStore(url: string, logger: Logger): Promise
     ...facilitatorBacklog(db),
     ...facilitatorBatches(db),
     ...prefundedTasks(db),
+    ...uncoveredAccounts(db),
     observed,
     pruneTasks: (dueBeforeSeconds) => pruneTasks(db, dueBeforeSeconds),
     hold: (name, work) => leases.hold(name, work),

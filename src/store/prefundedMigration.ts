@@ -10,7 +10,7 @@ export interface AccountsTable {
   voucherSignature: string;
   /** Whose signature it is: the account's authorizer then. */
   voucherSigner: string;
-  /** All that certificates have charged since there is the account, whether a batch has taken it or not; never falls. */
+  /** All that certificates have charged since there is the account, whether a batch has taken it or not, without what was lost. */
   charged: bigint;
   /** Ceilings of the tasks that are released and have not ended. */
   reserved: bigint;

@@ -2,6 +2,7 @@ import { type Kysely, sql } from "kysely";
 import { type SignedRelease, type Task, taskToJson } from "#protocol/task.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import { lockPayers } from "./payerLocks.ts";
+import { forgetUncovered } from "./uncoveredAccounts.ts";
 
 /** A ceiling over an account's whole life, and who signed it. */
 export interface StoredVoucher {
@@ -48,11 +49,14 @@ export type ReservationOutcome =
   | { outcome: "overdue"; certifiedAt: number }
   /** `cap` is 0 where no voucher that counts was shown. */
   | ({ outcome: "uncapped"; cap: bigint } & AccountCharges)
-  | ({ outcome: "uncovered" } & AccountCharges);
+  | ({ outcome: "uncovered" } & AccountCharges)
+  /** So much of what it was charged before was lost. */
+  | { outcome: "lost"; lost: bigint };
 
 type Db = Kysely<FacilitatorSchema>;
 type Holder = { taskId: string; release: SignedRelease | null };
-type Book = StoredVoucher & AccountCharges;
+/** `lost` is `null` unless a batch has left the account out. */
+type Book = StoredVoucher & AccountCharges & { lost: bigint | null };
 
 /** What decides about reservations, as it stands inside the transaction. */
 interface Books {
@@ -78,6 +82,7 @@ export function reservePrefunded(db: Db, reservations: readonly Reservation[]): 
       const taken = reservations.filter((_, index) => outcomes[index]?.outcome === "reserved");
       await Promise.all([
         ...(taken.length > 0 ? [writeAccounts(connection, books, taken), insertTasks(connection, taken)] : []),
+        ...takeBack(connection, books, taken),
         sql`commit`.execute(connection),
       ]);
       return outcomes;
@@ -94,9 +99,10 @@ function decide(books: Books, reservation: Reservation): ReservationOutcome {
   const { payer, nonce, maxAmount } = task;
   const holder = books.holders.get(`${payer} ${nonce}`);
   if (holder) return { outcome: "held", ...holder };
+  const book = books.accounts.get(payer);
+  if (book?.lost) return { outcome: "lost", lost: book.lost };
   const { oldestUnsettled: certifiedAt } = books;
   if (certifiedAt !== undefined && certifiedAt < reservation.unsettledSince) return { outcome: "overdue", certifiedAt };
-  const book = books.accounts.get(payer);
   // Above what is written only where the books were lost: a batch takes nothing that was not charged here before.
   const charged = book && book.charged > spent ? book.charged : spent;
   const charges = { charged, reserved: book?.reserved ?? 0n };
@@ -107,9 +113,18 @@ function decide(books: Books, reservation: Reservation): ReservationOutcome {
   if (owed > funds) return { outcome: "uncovered", ...charges };
 
   const { cap, signature, signer } = highest;
-  books.accounts.set(payer, { cap, signature, signer, charged, reserved: charges.reserved + maxAmount });
+  const lost = book?.lost ?? null;
+  books.accounts.set(payer, { cap, signature, signer, charged, reserved: charges.reserved + maxAmount, lost });
   books.holders.set(`${payer} ${nonce}`, { taskId, release });
   return { outcome: "reserved", release };
+}
+
+/** Whose call passes covers all that was charged before. */
+function takeBack(connection: Db, { accounts }: Books, taken: readonly Reservation[]): Promise<void>[] {
+  const leftOut = taken.filter(({ task }) => typeof accounts.get(task.payer)?.lost === "bigint");
+  const payers = [...new Set(leftOut.map(({ task }) => task.payer))];
+  const [first] = leftOut;
+  return first ? [forgetUncovered(connection, payers, first.release.releasedAt)] : [];
 }
 
 async function readBooks(
@@ -128,7 +143,8 @@ async function readBooks(
 /** Every look is a lateral one that one plan does best by its index, be there few calls or many. */
 async function readAccounts(connection: Db, payers: readonly string[]): Promise<Books["accounts"]> {
   const { rows } = await sql<{ payer: string } & Book>`/* prepared read_accounts */
-    select account.payer, cap, voucher_signature as signature, voucher_signer as signer, charged, reserved
+    select account.payer, cap, voucher_signature as signature, voucher_signer as signer, charged, reserved,
+      (select lost from uncovered where payer = asked.payer limit 1) as lost
     from unnest(${payers}::text[]) as asked (payer)
     join lateral (select * from accounts where payer = asked.payer limit 1) as account on true`.execute(connection);
   return new Map(rows.map(({ payer, ...book }) => [payer, book]));
@@ -144,11 +160,15 @@ async function readHolders(connection: Db, reservations: readonly Reservation[])
   return new Map(rows.map(({ payer, nonce, ...holder }) => [`${payer} ${nonce}`, holder]));
 }
 
-/** What verifiers refuse to settle waits for them, and must not end the service for everybody else. */
+/**
+ * What verifiers refuse to settle waits for them, and what an account does not cover waits for its payer: neither must end the
+ * service for everybody else.
+ */
 async function readOldest(connection: Db): Promise<number | undefined> {
   const { rows } = await sql<{ at: bigint | null }>`/* prepared oldest_unsettled */
     select certified_at as at from tasks t where prefunded and state = 'certified'
-      and not exists (select from set_aside a where a.task_id = t.task_id) order by certified_at limit 1`.execute(
+      and not exists (select from set_aside a where a.task_id = t.task_id)
+      and not exists (select from uncovered u where u.payer = t.payer) order by certified_at limit 1`.execute(
     connection,
   );
   const at = rows[0]?.at ?? null;

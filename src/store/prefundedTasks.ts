@@ -14,8 +14,14 @@ export interface PrefundedTotals {
   unsettled: bigint;
   /** Accounts that have paid for a task. */
   accounts: number;
-  /** When the certificate that waits longest for its batch came, seconds since 1970. */
+  /** Since when the charge waits that waits longest for a batch which may take it, seconds since 1970. */
   oldestUnsettled: number | undefined;
+  /** Charges that a batch may take now, and those that verifiers refused. */
+  waiting: number;
+  setAside: number;
+  /** Accounts that do not cover what they were charged, and how much batches left out; atomic units. */
+  uncoveredAccounts: number;
+  uncovered: bigint;
 }
 
 /** Tasks that accounts pay for, and the accounts' books: all of it lifetime sums, so that a batch under way changes nothing. */
@@ -55,22 +61,44 @@ export function prefundedTasks(db: Kysely<FacilitatorSchema>): PrefundedTasks {
 }
 
 async function readTotals(db: Kysely<FacilitatorSchema>): Promise<PrefundedTotals> {
-  const [accounts, tasks] = await Promise.all([
+  const [accounts, uncovered, { oldest, unsettled, waiting, setAside }] = await Promise.all([
     db
       .selectFrom("accounts")
-      .select([sql<bigint>`count(*)`.as("accounts"), sql<bigint>`coalesce(sum(reserved), 0)`.as("reserved")])
+      .select([count, sql<bigint>`coalesce(sum(reserved), 0)`.as("reserved")])
       .executeTakeFirstOrThrow(),
     db
-      .selectFrom("tasks")
-      .select([
-        sql<bigint>`coalesce(sum((result ->> 'amount')::numeric), 0)`.as("unsettled"),
-        sql<bigint | null>`min(certified_at)`.as("oldest"),
-      ])
-      .where("prefunded", "=", true)
-      .where("state", "=", "certified")
+      .selectFrom("uncovered")
+      .select([count, sql<bigint>`coalesce(sum(amount), 0)`.as("amount")])
+      .where("lost", "=", 0n)
       .executeTakeFirstOrThrow(),
+    readUnsettled(db),
   ]);
-  const { unsettled, oldest } = tasks;
-  const oldestUnsettled = oldest === null ? undefined : Number(oldest);
-  return { reserved: accounts.reserved, accounts: Number(accounts.accounts), unsettled, oldestUnsettled };
+  return {
+    ...{ reserved: accounts.reserved, accounts: Number(accounts.count), unsettled },
+    oldestUnsettled: oldest === null ? undefined : Number(oldest),
+    ...{ waiting: Number(waiting), setAside: Number(setAside) },
+    ...{ uncovered: uncovered.amount, uncoveredAccounts: Number(uncovered.count) },
+  };
+}
+
+const count = sql<bigint>`count(*)`.as("count");
+
+type Unsettled = Record<"unsettled" | "waiting" | "setAside", bigint> & { oldest: bigint | null };
+
+/** What waits for a verifier or for its payer counts, but not how long it does: nothing else stops for it. */
+function readUnsettled(db: Kysely<FacilitatorSchema>): Promise<Unsettled> {
+  const mayGo = sql`set_aside.task_id is null and uncovered.payer is null`;
+  return db
+    .selectFrom("tasks")
+    .leftJoin("setAside", "setAside.taskId", "tasks.taskId")
+    .leftJoin("uncovered", "uncovered.payer", "tasks.payer")
+    .select([
+      sql<bigint>`coalesce(sum((result ->> 'amount')::numeric), 0)`.as("unsettled"),
+      sql<bigint | null>`min(certified_at) filter (where ${mayGo})`.as("oldest"),
+      sql<bigint>`count(*) filter (where ${mayGo})`.as("waiting"),
+      sql<bigint>`count(set_aside.task_id)`.as("setAside"),
+    ])
+    .where("prefunded", "=", true)
+    .where("state", "=", "certified")
+    .executeTakeFirstOrThrow();
 }

@@ -1,12 +1,13 @@
 import { type BaseWallet, Wallet } from "ethers";
 import { blockAt } from "#chain/blockAt.ts";
-import type { BlockRange } from "#chain/blockRange.ts";
+import { type BlockRange, pagesOf } from "#chain/blockRange.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { LOCAL_CHAIN_ID, type OpenNetwork } from "./openNetwork.ts";
 import { readAddress } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
 import { nodeLines, payerLines, type StatementLine, verifierLines } from "./statementLines.ts";
+import { someAtOnce } from "./someAtOnce.ts";
 import { type Statement, statementCsv, statementJson } from "./statementText.ts";
 
 interface Options {
@@ -27,7 +28,10 @@ export default networkTask<Options>(async (opened, options) => {
   const address = role === "node" ? await payoutOf(opened, named) : named;
   const [from, to] = [readTime("from", options.from), readTime("to", options.to)];
   const range = await rangeOf(opened, from, to);
-  const lines = range ? await linesOf(opened, role, address, range) : [];
+  const pages: StatementLine[][] = [];
+  // One after the other: only the lines are kept of what the chain and facilitators tell.
+  for (const page of range ? pagesOf(range) : []) pages.push(await linesOf(opened, role, address, page));
+  const lines = pages.flat();
   const names = { modelNames: await modelNames(opened, lines), blockSeconds: await blockSeconds(opened, lines) };
   print(write({ role, address, from: timeText(from), to: timeText(to), lines, ...names }));
 });
@@ -84,7 +88,7 @@ async function rangeOf(
   { provider, network }: OpenNetwork,
   from: number | undefined,
   to: number | undefined,
-): Promise<BlockRange | undefined> {
+): Promise<Required<BlockRange> | undefined> {
   const first = network.deploymentBlock;
   const fromBlock = from === undefined ? first : await blockAt(provider, from, first);
   const toBlock = to === undefined ? await provider.getBlockNumber() : (await blockAt(provider, to, first)) - 1;
@@ -93,7 +97,7 @@ async function rangeOf(
 
 async function modelNames({ modelRegistry }: OpenNetwork, lines: readonly StatementLine[]) {
   const versionIds = [...new Set(lines.map(({ model }) => model))].filter((model) => model !== "");
-  const versions = await Promise.all(versionIds.map((versionId) => modelRegistry.version(versionId)));
+  const versions = await someAtOnce(versionIds, (versionId) => modelRegistry.version(versionId));
   return new Map(
     versions.flatMap((version) => (version ? [[version.versionId, `${version.name}@${version.label}`] as const] : [])),
   );
@@ -101,6 +105,6 @@ async function modelNames({ modelRegistry }: OpenNetwork, lines: readonly Statem
 
 async function blockSeconds({ provider }: OpenNetwork, lines: readonly StatementLine[]) {
   const numbers = [...new Set(lines.map(({ blockNumber }) => blockNumber))];
-  const blocks = await Promise.all(numbers.map((number) => provider.getBlock(number)));
+  const blocks = await someAtOnce(numbers, (number) => provider.getBlock(number));
   return new Map(blocks.flatMap((block) => (block ? [[block.number, block.timestamp] as const] : [])));
 }

@@ -7,6 +7,7 @@ import { settledModel } from "#chain/settledModel.ts";
 import { policyOf, splitCharge } from "#protocol/settlement.ts";
 import { askReceipts } from "./askReceipts.ts";
 import type { OpenNetwork } from "./openNetwork.ts";
+import { someAtOnce } from "./someAtOnce.ts";
 
 /** What a line of a statement is about; the last four move money and are neither income nor spending. */
 export const lineKinds = ["task", "batch", "pool", "deposit", "withdrawal", "payout"] as const;
@@ -40,23 +41,20 @@ export async function payerLines(
     money.chargedTo(payer, range),
     accountEvents(provider, network.contracts.taskEscrow, { payer }, range),
   ]);
-  const lines = await Promise.all([
-    ...charges.map(async (charge) => [await taskLine(opened, charge)]),
-    ...events.map(async (event): Promise<StatementLine[]> => {
-      const place = placeIn(event);
-      if (event.name === "Deposited") return [moveLine("deposit", event)];
-      if (event.name === "AccountWithdrawn") return [moveLine("withdrawal", event)];
-      if (event.name !== "AccountDebited") return [];
-      const block = { fromBlock: event.blockNumber, toBlock: event.blockNumber };
-      const settled = await batches.settledBatches(block, event.facilitator);
-      const batch = settled.find(({ transactionHash }) => transactionHash === event.transactionHash);
-      const { amount } = event;
-      if (!batch) return [{ ...place, kind: "batch", reference: "", model: "", amount, fees: 0n }];
-      const fees = amount - splitCharge(amount, policyOf(divisionOf(batch))).node;
-      return batchLines(opened, batch, { payer }, { amount, fees }, party);
-    }),
-  ]);
-  return inOrder(lines.flat());
+  const tasks = await someAtOnce(charges, (charge) => taskLine(opened, charge));
+  const others = await someAtOnce(events, async (event): Promise<StatementLine[]> => {
+    const place = placeIn(event);
+    if (event.name === "Deposited") return [moveLine("deposit", event)];
+    if (event.name === "AccountWithdrawn") return [moveLine("withdrawal", event)];
+    if (event.name !== "AccountDebited") return [];
+    const block = { fromBlock: event.blockNumber, toBlock: event.blockNumber };
+    const { batchId: reference, amount } = event;
+    const batch = await batches.settledBatch(reference, block);
+    if (!batch) return [{ ...place, kind: "batch", reference, model: "", amount, fees: 0n }];
+    const fees = amount - splitCharge(amount, policyOf(divisionOf(batch))).node;
+    return batchLines(opened, batch, { payer }, { amount, fees }, party);
+  });
+  return inOrder([...tasks, ...others.flat()]);
 }
 
 /** What nodes earned for the address that they are paid out to, and what it was paid. */
@@ -73,15 +71,13 @@ export async function nodeLines(
     batches.creditsOf(payout, range),
     money.withdrawnBy(payout, range),
   ]);
-  const lines = await Promise.all([
-    ...charges.map(async (charge) => [await taskLine(opened, charge)]),
-    ...credits.map(async ({ batchId, charge, nodeAmount, blockNumber }) => {
-      const batch = await batches.settledBatch(batchId, { fromBlock: blockNumber, toBlock: blockNumber });
-      const share = { amount: charge, fees: charge - nodeAmount };
-      return batch ? batchLines(opened, batch, { payout }, share, party) : [];
-    }),
-  ]);
-  return inOrder([...lines.flat(), ...paid.map((move) => moveLine("payout", move))]);
+  const tasks = await someAtOnce(charges, (charge) => taskLine(opened, charge));
+  const inBatches = await someAtOnce(credits, async ({ batchId, charge, nodeAmount, blockNumber }) => {
+    const batch = await batches.settledBatch(batchId, { fromBlock: blockNumber, toBlock: blockNumber });
+    const share = { amount: charge, fees: charge - nodeAmount };
+    return batch ? batchLines(opened, batch, { payout }, share, party) : [];
+  });
+  return inOrder([...tasks, ...inBatches.flat(), ...paid.map((move) => moveLine("payout", move))]);
 }
 
 /** A verifier's shares of the pools of past epochs, which no model can be named for, and what it was paid. */

@@ -1,5 +1,5 @@
 import { formatUnits, MaxUint256 } from "ethers";
-import { type Trail, trailProblems, wasLocked } from "#protocol/settlement.ts";
+import { isFreeOfCharge, type Trail, trailProblems, wasLocked } from "#protocol/settlement.ts";
 
 /** An amount in OPG with its exact atomic units, for people. */
 export function opgText(amount: string | bigint): string {
@@ -45,7 +45,9 @@ function fundingText(trail: Trail): string {
 }
 
 /** The way of a call that an account paid for into the transaction that settled it. */
-function batchRows({ account }: Trail): string[] {
+function batchRows(trail: Trail): string[] {
+  const { account } = trail;
+  if (isFreeOfCharge(trail)) return row("batch", ["none: nothing was charged"]);
   if (!account?.batch) return [];
   const { batchId, receipts, leaf, path } = account.batch;
   return [
@@ -83,7 +85,7 @@ function splitLines(trail: Trail): string[] {
   if (lines.length > 0) return lines;
   if (wasLocked(trail)) return ["nowhere yet: the ceiling is locked"];
   if (trail.account && trail.state === "certified") return ["nowhere yet: the account owes it to the next batch"];
-  return [trail.state === "refunded" ? "nowhere" : "nowhere yet"];
+  return [trail.state === "refunded" || isFreeOfCharge(trail) ? "nowhere" : "nowhere yet"];
 }
 
 function transactionLines({ transactions }: Trail): string[] {

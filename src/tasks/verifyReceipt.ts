@@ -56,11 +56,10 @@ async function checkShares(opened: OpenNetwork, proof: BatchProof, settled: Sett
   const { batches, provider, network } = opened;
   const { payer, payout, amount } = proof.receipt;
   const block = { fromBlock: settled.blockNumber, toBlock: settled.blockNumber };
-  const inBatch = ({ transactionHash }: { transactionHash: string }): boolean =>
-    transactionHash === settled.transactionHash;
   const account = { payer, facilitator: proof.batch.facilitator };
   const events = await accountEvents(provider, network.contracts.taskEscrow, account, block);
-  const debit = events.filter(inBatch).find((event) => event.name === "AccountDebited");
+  const debits = events.filter((event) => event.name === "AccountDebited");
+  const debit = debits.find(({ batchId }) => batchId === settled.batchId);
   if ((debit?.amount ?? 0n) < amount) throw contradicted(`The batch took less than that from ${payer}.`, proof);
   const credit = (await batches.creditsIn(settled.batchId, block)).find(({ payee }) => payee === payout);
   if ((credit?.charge ?? 0n) < amount) throw contradicted(`The batch booked less than that for ${payout}.`, proof);

@@ -1,4 +1,5 @@
 import type { Provider } from "ethers";
+import type { Caller } from "#chain/callAt.ts";
 import { BatchesAdapter } from "#chain/batches.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
@@ -9,7 +10,7 @@ import type { Network } from "#protocol/network.ts";
 
 /** The contracts that a verifier reads, on one chain. */
 export interface VerifierContracts {
-  provider: Provider;
+  provider: Provider & Caller;
   taskEscrow: TaskEscrowAdapter;
   settlement: SettlementAdapter;
   batches: BatchesAdapter;
@@ -19,7 +20,10 @@ export interface VerifierContracts {
 }
 
 /** Adapters for a network's contracts. */
-export function verifierContracts({ contracts, deploymentBlock }: Network, provider: Provider): VerifierContracts {
+export function verifierContracts(
+  { contracts, deploymentBlock }: Network,
+  provider: VerifierContracts["provider"],
+): VerifierContracts {
   return {
     provider,
     taskEscrow: new TaskEscrowAdapter(contracts.taskEscrow, provider),

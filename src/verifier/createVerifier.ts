@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Provider, Wallet } from "ethers";
+import type { Wallet } from "ethers";
 import type { Hono } from "hono";
 import type { Blobs } from "#blobs/blobs.ts";
 import { AccountReaderAdapter } from "#chain/accountReader.ts";
@@ -31,7 +31,7 @@ import { WitnessDuty } from "./witnessDuty.ts";
 export interface VerifierDependencies {
   network: Network;
   wallet: Wallet;
-  provider: Provider;
+  provider: VerifierContracts["provider"];
   blobs: Blobs;
   executor: Executor;
   store: VerifierStore;

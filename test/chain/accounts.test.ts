@@ -124,8 +124,15 @@ describe("BatchesAdapter", () => {
     const credit = { batchId, payee: wallets.operator.address, charge: 40n, nodeAmount: 34n, ...place };
     expect(await batches.creditsOf(wallets.operator.address, range)).to.deep.equal([credit]);
     expect(await batches.creditsIn(batchId, range)).to.deep.equal([credit]);
-    const debited = { name: "AccountDebited", ...key, amount: 40n, spent: 40n, ...place };
+    const debited = { name: "AccountDebited", ...key, batchId, amount: 40n, ...place };
+    expect((await events()).map(({ name }) => name)).to.deep.equal(["Deposited", "AccountDebited"]);
     expect((await events()).at(-1)).to.deep.equal(debited);
+    const { provider, addresses } = fixture;
+    const eventsOf = (of: object) => accountEvents(provider, addresses.taskEscrow, of, range);
+    expect(await eventsOf({ facilitator: key.facilitator })).to.deep.equal(await events());
+    expect(await eventsOf({ payer: key.payer.toLowerCase() })).to.deep.equal(await events());
+    expect(await eventsOf({ payer: wallets.stranger.address })).to.deep.equal([]);
+    expect(await eventsOf({ facilitator: wallets.stranger.address })).to.deep.equal([]);
   });
 
   it("says why a batch is refused", async () => {

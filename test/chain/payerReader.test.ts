@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { Provider } from "ethers";
+import type { Caller } from "#chain/callAt.ts";
 import { PayerReaderAdapter } from "#chain/payerReader.ts";
 import { PayerReader__factory } from "#typechain/index.ts";
 
@@ -8,8 +8,9 @@ const addressOf = (index: number): string => `0x${index.toString(16).padStart(40
 const POISON = 137;
 
 /** Answers for everybody but one wallet, with which every call fails. */
-function poisonedChain(calls: number[], isDown = false) {
-  const call = ({ data }: { data: string }): Promise<string> => {
+function poisonedChain(calls: number[], isDown = false): Caller {
+  const send = (_method: string, [call]: unknown[]): Promise<string> => {
+    const { data } = call as { data: string };
     const [wallets, words] = lens.decodeFunctionData("read", data) as unknown as [{ payer: string }[], unknown[]];
     calls.push(wallets.length);
     const isPoisoned = wallets.some(({ payer }) => BigInt(payer) === BigInt(POISON));
@@ -17,7 +18,7 @@ function poisonedChain(calls: number[], isDown = false) {
     const funds = wallets.map(({ payer }) => [BigInt(payer), 1n, true, false]);
     return Promise.resolve(lens.encodeFunctionResult("read", [funds, words.map(() => 3n)] as never));
   };
-  return { call } as unknown as Provider;
+  return { send };
 }
 
 describe("PayerReaderAdapter", () => {

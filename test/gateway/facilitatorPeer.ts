@@ -110,7 +110,10 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
     return context.json(payment.record);
   });
   app.get("/tasks/:taskId/proof", (context) => {
-    const proof = proofs.get(context.req.param("taskId"));
+    const taskId = context.req.param("taskId");
+    const proof = proofs.get(taskId);
+    const isRefunded = payments.get(taskId)?.record.state === "refunded";
+    if (isRefunded) throw new OpgError("nothing_charged", "Nothing was charged for this call, so no batch holds it.");
     if (!proof) throw new OpgError("not_settled_yet", "No settled batch has this call yet; ask again later.");
     return context.json(proof);
   });

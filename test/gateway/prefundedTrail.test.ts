@@ -76,6 +76,16 @@ describe("the trail of a task that an account pays for", () => {
     expect(text).to.include("3 calls in one transaction").and.to.include("yes: splits = charge");
   });
 
+  it("says of a call that was charged nothing that no batch holds it", async () => {
+    fixture.facilitator.refund(first());
+    expect((await errorAt(`/v1/tasks/${first()}/proof`))?.code).to.equal("nothing_charged");
+    const trail = await trailOf(first());
+    expect(trail).to.deep.include({ charge: "0", account: { batch: null } });
+    expect(trailText(trail)).to.include("none: nothing was charged").and.not.to.include("yet");
+    const page = await (await fixture.app.request(`/tasks/${first()}`)).text();
+    expect(page).to.contain("nothing, so no batch holds it").and.not.to.contain("with its next batch");
+  });
+
   it("adds up over the calls of a batch to what the chain took and gave", async () => {
     await fixture.facilitator.settleBatch();
     const trails = await Promise.all(taskIds.map(trailOf));

@@ -233,19 +233,29 @@ describe("prefunded tasks in the facilitator's store", function () {
     await store.recordCharge(chargeOf(call, 4n));
     expect(await store.tasksIn(["certified"])).to.deep.equal([]);
     expect(await store.tasksWithoutLock()).to.deep.equal([]);
-    expect(await store.unfinishedTasks()).to.deep.equal([{ state: "certified", count: 1 }]);
+    expect(await store.unfinishedTasks()).to.deep.equal([]);
   });
 
   it("adds up for whoever watches", async () => {
     expect(await store.prefundedTotals()).to.deep.equal({
       ...{ reserved: 0n, unsettled: 0n, accounts: 0, oldestUnsettled: undefined },
+      ...{ waiting: 0, setAside: 0, uncovered: 0n, uncoveredAccounts: 0 },
     });
     const [first, second] = [await reserved(newCall(newPayer())), await reserved(newCall(newPayer()))];
     await store.recordCharge(chargeOf(first, 4n, 2000));
     await store.recordCharge(chargeOf(second, 3n, 1000));
     await reserved(newCall(first.task.payer));
     expect(await store.prefundedTotals()).to.deep.equal({
-      ...{ reserved: CEILING, unsettled: 7n, accounts: 2, oldestUnsettled: 1000 },
+      ...{
+        reserved: CEILING,
+        unsettled: 7n,
+        accounts: 2,
+        oldestUnsettled: 1000,
+        waiting: 2,
+        setAside: 0,
+        uncovered: 0n,
+        uncoveredAccounts: 0,
+      },
     });
   });
 

@@ -4,9 +4,9 @@
 import type { BaseContract, BigNumberish, BytesLike, FunctionFragment, Result, Interface, EventFragment, AddressLike, ContractRunner, ContractMethod, Listener } from "ethers"
 import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, TypedLogDescription, TypedListener, TypedContractMethod } from "../common.ts"
   
-    export type DebitStruct = {payer: AddressLike, amount: BigNumberish, cap: BigNumberish, r: BytesLike, vs: BytesLike}
+    export type DebitStruct = {share: BytesLike, cap: BigNumberish, r: BytesLike, vs: BytesLike}
 
-    export type DebitStructOutput = [payer: string, amount: bigint, cap: bigint, r: string, vs: string] & {payer: string, amount: bigint, cap: bigint, r: string, vs: string }
+    export type DebitStructOutput = [share: string, cap: bigint, r: string, vs: string] & {share: string, cap: bigint, r: string, vs: string }
   
 
 export declare namespace IAccounts {
@@ -25,7 +25,7 @@ export declare namespace IAccounts {
   export interface IAccountsInterface extends Interface {
     getFunction(nameOrSignature: "PERMIT2" | "SETTLEMENT" | "TOKEN" | "WITHDRAW_DELAY_SECONDS" | "accounts" | "authorizers" | "credit" | "debit" | "deposit" | "depositWithAuthorization" | "depositWithPermit" | "depositWithPermit2" | "earnings" | "entriesPaused" | "finalizeWithdraw" | "initiateWithdraw" | "setAuthorizer" | "setEntriesPaused" | "withdraw"): FunctionFragment;
 
-    getEvent(nameOrSignatureOrTopic: "AccountDebited" | "AccountWithdrawn" | "AuthorizerSet" | "Deposited" | "Earned" | "EntriesPausedSet" | "WithdrawalInitiated" | "Withdrawn"): EventFragment;
+    getEvent(nameOrSignatureOrTopic: "AccountWithdrawn" | "AccountsDebited" | "AuthorizerSet" | "Deposited" | "Earned" | "EntriesPausedSet" | "WithdrawalInitiated" | "Withdrawn"): EventFragment;
 
     encodeFunctionData(functionFragment: 'PERMIT2', values?: undefined): string;
 encodeFunctionData(functionFragment: 'SETTLEMENT', values?: undefined): string;
@@ -34,7 +34,7 @@ encodeFunctionData(functionFragment: 'WITHDRAW_DELAY_SECONDS', values?: undefine
 encodeFunctionData(functionFragment: 'accounts', values: [AddressLike, AddressLike]): string;
 encodeFunctionData(functionFragment: 'authorizers', values: [AddressLike, AddressLike]): string;
 encodeFunctionData(functionFragment: 'credit', values: [AddressLike[], BigNumberish[]]): string;
-encodeFunctionData(functionFragment: 'debit', values: [AddressLike, DebitStruct[]]): string;
+encodeFunctionData(functionFragment: 'debit', values: [BytesLike, AddressLike, DebitStruct[]]): string;
 encodeFunctionData(functionFragment: 'deposit', values: [AddressLike, AddressLike, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'depositWithAuthorization', values: [AddressLike, AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike, BytesLike]): string;
 encodeFunctionData(functionFragment: 'depositWithPermit', values: [AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike, BytesLike]): string;
@@ -69,10 +69,10 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
   }
 
   
-    export namespace AccountDebitedEvent {
-      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, spent: BigNumberish];
-      export type OutputTuple = [payer: string, facilitator: string, amount: bigint, spent: bigint];
-      export interface OutputObject {payer: string, facilitator: string, amount: bigint, spent: bigint }
+    export namespace AccountWithdrawnEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, amount: bigint];
+      export interface OutputObject {payer: string, facilitator: string, amount: bigint }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -81,10 +81,10 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
   
 
-    export namespace AccountWithdrawnEvent {
-      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish];
-      export type OutputTuple = [payer: string, facilitator: string, amount: bigint];
-      export interface OutputObject {payer: string, facilitator: string, amount: bigint }
+    export namespace AccountsDebitedEvent {
+      export type InputTuple = [batchId: BytesLike, facilitator: AddressLike, debits: BytesLike[]];
+      export type OutputTuple = [batchId: string, facilitator: string, debits: string[]];
+      export interface OutputObject {batchId: string, facilitator: string, debits: string[] }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -256,7 +256,7 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
     
     debit: TypedContractMethod<
-      [facilitator: AddressLike, debits: DebitStruct[], ],
+      [batchId: BytesLike, facilitator: AddressLike, debits: DebitStruct[], ],
       [[string, bigint] & {digest: string, total: bigint }],
       'nonpayable'
     >
@@ -389,7 +389,7 @@ getFunction(nameOrSignature: 'credit'): TypedContractMethod<
       'nonpayable'
     >;
 getFunction(nameOrSignature: 'debit'): TypedContractMethod<
-      [facilitator: AddressLike, debits: DebitStruct[], ],
+      [batchId: BytesLike, facilitator: AddressLike, debits: DebitStruct[], ],
       [[string, bigint] & {digest: string, total: bigint }],
       'nonpayable'
     >;
@@ -449,8 +449,8 @@ getFunction(nameOrSignature: 'withdraw'): TypedContractMethod<
       'nonpayable'
     >;
 
-    getEvent(key: 'AccountDebited'): TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
-getEvent(key: 'AccountWithdrawn'): TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+    getEvent(key: 'AccountWithdrawn'): TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+getEvent(key: 'AccountsDebited'): TypedContractEvent<AccountsDebitedEvent.InputTuple, AccountsDebitedEvent.OutputTuple, AccountsDebitedEvent.OutputObject>;
 getEvent(key: 'AuthorizerSet'): TypedContractEvent<AuthorizerSetEvent.InputTuple, AuthorizerSetEvent.OutputTuple, AuthorizerSetEvent.OutputObject>;
 getEvent(key: 'Deposited'): TypedContractEvent<DepositedEvent.InputTuple, DepositedEvent.OutputTuple, DepositedEvent.OutputObject>;
 getEvent(key: 'Earned'): TypedContractEvent<EarnedEvent.InputTuple, EarnedEvent.OutputTuple, EarnedEvent.OutputObject>;
@@ -460,12 +460,12 @@ getEvent(key: 'Withdrawn'): TypedContractEvent<WithdrawnEvent.InputTuple, Withdr
 
     filters: {
       
-      'AccountDebited(address,address,uint256,uint256)': TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
-      AccountDebited: TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
-    
-
       'AccountWithdrawn(address,address,uint256)': TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
       AccountWithdrawn: TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+    
+
+      'AccountsDebited(bytes32,address,bytes32[])': TypedContractEvent<AccountsDebitedEvent.InputTuple, AccountsDebitedEvent.OutputTuple, AccountsDebitedEvent.OutputObject>;
+      AccountsDebited: TypedContractEvent<AccountsDebitedEvent.InputTuple, AccountsDebitedEvent.OutputTuple, AccountsDebitedEvent.OutputObject>;
     
 
       'AuthorizerSet(address,address,address,address,uint256)': TypedContractEvent<AuthorizerSetEvent.InputTuple, AuthorizerSetEvent.OutputTuple, AuthorizerSetEvent.OutputObject>;

@@ -29,14 +29,9 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
   
 
-    export type DebitStruct = {payer: AddressLike, amount: BigNumberish, cap: BigNumberish, r: BytesLike, vs: BytesLike}
+    export type DebitStruct = {share: BytesLike, cap: BigNumberish, r: BytesLike, vs: BytesLike}
 
-    export type DebitStructOutput = [payer: string, amount: bigint, cap: bigint, r: string, vs: string] & {payer: string, amount: bigint, cap: bigint, r: string, vs: string }
-  
-
-    export type CreditStruct = {payee: AddressLike, amount: BigNumberish}
-
-    export type CreditStructOutput = [payee: string, amount: bigint] & {payee: string, amount: bigint }
+    export type DebitStructOutput = [share: string, cap: bigint, r: string, vs: string] & {share: string, cap: bigint, r: string, vs: string }
   
 
 export declare namespace ISettlement {
@@ -68,7 +63,7 @@ encodeFunctionData(functionFragment: 'resultHashOf', values: [ResultStruct]): st
 encodeFunctionData(functionFragment: 'setFees', values: [BigNumberish, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'setTreasury', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'settle', values: [TaskStruct, ResultStruct, BytesLike, CertificateStruct]): string;
-encodeFunctionData(functionFragment: 'settleBatch', values: [BatchStruct, BigNumberish, DebitStruct[], CreditStruct[], BytesLike]): string;
+encodeFunctionData(functionFragment: 'settleBatch', values: [BatchStruct, BigNumberish, DebitStruct[], BytesLike[], BytesLike]): string;
 encodeFunctionData(functionFragment: 'treasury', values?: undefined): string;
 
     decodeFunctionResult(functionFragment: 'CLOSE_SECONDS', data: BytesLike): Result;
@@ -339,7 +334,7 @@ decodeFunctionResult(functionFragment: 'treasury', data: BytesLike): Result;
 
     
     settleBatch: TypedContractMethod<
-      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: CreditStruct[], signatures: BytesLike, ],
+      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: BytesLike[], signatures: BytesLike, ],
       [void],
       'nonpayable'
     >
@@ -437,7 +432,7 @@ getFunction(nameOrSignature: 'settle'): TypedContractMethod<
       'nonpayable'
     >;
 getFunction(nameOrSignature: 'settleBatch'): TypedContractMethod<
-      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: CreditStruct[], signatures: BytesLike, ],
+      [batch: BatchStruct, receipts: BigNumberish, debits: DebitStruct[], credits: BytesLike[], signatures: BytesLike, ],
       [void],
       'nonpayable'
     >;

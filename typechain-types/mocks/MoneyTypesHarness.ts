@@ -20,7 +20,7 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
   
 
   export interface MoneyTypesHarnessInterface extends Interface {
-    getFunction(nameOrSignature: "hashBatch" | "hashCounts" | "hashDeposit" | "hashHandover" | "hashResult" | "hashTask" | "hashVerdict" | "hashVoucher" | "typeHashes" | "witnessTypeStrings"): FunctionFragment;
+    getFunction(nameOrSignature: "hashBatch" | "hashCounts" | "hashDeposit" | "hashHandover" | "hashResult" | "hashTask" | "hashVerdict" | "typeHashes" | "voucherSigner" | "witnessTypeStrings"): FunctionFragment;
 
     
 
@@ -31,8 +31,8 @@ encodeFunctionData(functionFragment: 'hashHandover', values: [BytesLike, BigNumb
 encodeFunctionData(functionFragment: 'hashResult', values: [ResultStruct]): string;
 encodeFunctionData(functionFragment: 'hashTask', values: [TaskStruct]): string;
 encodeFunctionData(functionFragment: 'hashVerdict', values: [BytesLike, BigNumberish, BigNumberish, boolean]): string;
-encodeFunctionData(functionFragment: 'hashVoucher', values: [AddressLike, AddressLike, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'typeHashes', values?: undefined): string;
+encodeFunctionData(functionFragment: 'voucherSigner', values: [BytesLike, AddressLike, AddressLike, BigNumberish, BytesLike, BytesLike]): string;
 encodeFunctionData(functionFragment: 'witnessTypeStrings', values?: undefined): string;
 
     decodeFunctionResult(functionFragment: 'hashBatch', data: BytesLike): Result;
@@ -42,8 +42,8 @@ decodeFunctionResult(functionFragment: 'hashHandover', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashResult', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashTask', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'hashVerdict', data: BytesLike): Result;
-decodeFunctionResult(functionFragment: 'hashVoucher', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'typeHashes', data: BytesLike): Result;
+decodeFunctionResult(functionFragment: 'voucherSigner', data: BytesLike): Result;
 decodeFunctionResult(functionFragment: 'witnessTypeStrings', data: BytesLike): Result;
   }
 
@@ -139,17 +139,17 @@ decodeFunctionResult(functionFragment: 'witnessTypeStrings', data: BytesLike): R
     
 
     
-    hashVoucher: TypedContractMethod<
-      [payer: AddressLike, facilitator: AddressLike, cap: BigNumberish, ],
-      [string],
+    typeHashes: TypedContractMethod<
+      [],
+      [[string[], string[]] & {names: string[], hashes: string[] }],
       'view'
     >
     
 
     
-    typeHashes: TypedContractMethod<
-      [],
-      [[string[], string[]] & {names: string[], hashes: string[] }],
+    voucherSigner: TypedContractMethod<
+      [domainSeparator: BytesLike, payer: AddressLike, facilitator: AddressLike, cap: BigNumberish, r: BytesLike, vs: BytesLike, ],
+      [string],
       'view'
     >
     
@@ -200,14 +200,14 @@ getFunction(nameOrSignature: 'hashVerdict'): TypedContractMethod<
       [string],
       'view'
     >;
-getFunction(nameOrSignature: 'hashVoucher'): TypedContractMethod<
-      [payer: AddressLike, facilitator: AddressLike, cap: BigNumberish, ],
-      [string],
-      'view'
-    >;
 getFunction(nameOrSignature: 'typeHashes'): TypedContractMethod<
       [],
       [[string[], string[]] & {names: string[], hashes: string[] }],
+      'view'
+    >;
+getFunction(nameOrSignature: 'voucherSigner'): TypedContractMethod<
+      [domainSeparator: BytesLike, payer: AddressLike, facilitator: AddressLike, cap: BigNumberish, r: BytesLike, vs: BytesLike, ],
+      [string],
       'view'
     >;
 getFunction(nameOrSignature: 'witnessTypeStrings'): TypedContractMethod<

@@ -14,9 +14,9 @@ import type { TypedContractEvent, TypedDeferredTopicFilter, TypedEventLog, Typed
     export type PaymentStructOutput = [facilitator: string, validAfter: bigint, signature: string] & {facilitator: string, validAfter: bigint, signature: string }
   
 
-    export type DebitStruct = {payer: AddressLike, amount: BigNumberish, cap: BigNumberish, r: BytesLike, vs: BytesLike}
+    export type DebitStruct = {share: BytesLike, cap: BigNumberish, r: BytesLike, vs: BytesLike}
 
-    export type DebitStructOutput = [payer: string, amount: bigint, cap: bigint, r: string, vs: string] & {payer: string, amount: bigint, cap: bigint, r: string, vs: string }
+    export type DebitStructOutput = [share: string, cap: bigint, r: string, vs: string] & {share: string, cap: bigint, r: string, vs: string }
   
 
 export declare namespace IAccounts {
@@ -43,7 +43,7 @@ export declare namespace ITaskEscrow {
   export interface TaskEscrowInterface extends Interface {
     getFunction(nameOrSignature: "ENTRY_IMPLEMENTATION" | "MAX_TASK_SECONDS" | "PERMIT2" | "SETTLEMENT" | "SETTLE_WINDOW_SECONDS" | "TOKEN" | "WITHDRAW_DELAY_SECONDS" | "accounts" | "authority" | "authorizers" | "capture" | "charge" | "createEntry" | "credit" | "debit" | "deposit" | "depositWithAuthorization" | "depositWithPermit" | "depositWithPermit2" | "earnings" | "eip712Domain" | "entriesPaused" | "entryOf" | "finalizeWithdraw" | "initiateWithdraw" | "isConsumingScheduledOp" | "isFacilitator" | "locks" | "open" | "openUpto" | "refund" | "refuse" | "setAuthority" | "setAuthorizer" | "setEntriesPaused" | "setFacilitator" | "taskIdOf" | "withdraw"): FunctionFragment;
 
-    getEvent(nameOrSignatureOrTopic: "AccountDebited" | "AccountWithdrawn" | "AuthorityUpdated" | "AuthorizerSet" | "Deposited" | "EIP712DomainChanged" | "Earned" | "EntriesPausedSet" | "EntryCreated" | "FacilitatorSet" | "TaskCharged" | "TaskOpened" | "TaskRefunded" | "WithdrawalInitiated" | "Withdrawn"): EventFragment;
+    getEvent(nameOrSignatureOrTopic: "AccountWithdrawn" | "AccountsDebited" | "AuthorityUpdated" | "AuthorizerSet" | "Deposited" | "EIP712DomainChanged" | "Earned" | "EntriesPausedSet" | "EntryCreated" | "FacilitatorSet" | "TaskCharged" | "TaskOpened" | "TaskRefunded" | "WithdrawalInitiated" | "Withdrawn"): EventFragment;
 
     encodeFunctionData(functionFragment: 'ENTRY_IMPLEMENTATION', values?: undefined): string;
 encodeFunctionData(functionFragment: 'MAX_TASK_SECONDS', values?: undefined): string;
@@ -59,7 +59,7 @@ encodeFunctionData(functionFragment: 'capture', values: [BytesLike, TaskStruct, 
 encodeFunctionData(functionFragment: 'charge', values: [BytesLike, TaskStruct, AddressLike, BigNumberish, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'createEntry', values: [AddressLike]): string;
 encodeFunctionData(functionFragment: 'credit', values: [AddressLike[], BigNumberish[]]): string;
-encodeFunctionData(functionFragment: 'debit', values: [AddressLike, DebitStruct[]]): string;
+encodeFunctionData(functionFragment: 'debit', values: [BytesLike, AddressLike, DebitStruct[]]): string;
 encodeFunctionData(functionFragment: 'deposit', values: [AddressLike, AddressLike, BigNumberish]): string;
 encodeFunctionData(functionFragment: 'depositWithAuthorization', values: [AddressLike, AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike, BytesLike]): string;
 encodeFunctionData(functionFragment: 'depositWithPermit', values: [AddressLike, AddressLike, BigNumberish, BigNumberish, BigNumberish, BytesLike, BytesLike]): string;
@@ -125,10 +125,10 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
   }
 
   
-    export namespace AccountDebitedEvent {
-      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish, spent: BigNumberish];
-      export type OutputTuple = [payer: string, facilitator: string, amount: bigint, spent: bigint];
-      export interface OutputObject {payer: string, facilitator: string, amount: bigint, spent: bigint }
+    export namespace AccountWithdrawnEvent {
+      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish];
+      export type OutputTuple = [payer: string, facilitator: string, amount: bigint];
+      export interface OutputObject {payer: string, facilitator: string, amount: bigint }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -137,10 +137,10 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
   
 
-    export namespace AccountWithdrawnEvent {
-      export type InputTuple = [payer: AddressLike, facilitator: AddressLike, amount: BigNumberish];
-      export type OutputTuple = [payer: string, facilitator: string, amount: bigint];
-      export interface OutputObject {payer: string, facilitator: string, amount: bigint }
+    export namespace AccountsDebitedEvent {
+      export type InputTuple = [batchId: BytesLike, facilitator: AddressLike, debits: BytesLike[]];
+      export type OutputTuple = [batchId: string, facilitator: string, debits: string[]];
+      export interface OutputObject {batchId: string, facilitator: string, debits: string[] }
       export type Event = TypedContractEvent<InputTuple, OutputTuple, OutputObject>
       export type Filter = TypedDeferredTopicFilter<Event>
       export type Log = TypedEventLog<Event>
@@ -452,7 +452,7 @@ decodeFunctionResult(functionFragment: 'withdraw', data: BytesLike): Result;
 
     
     debit: TypedContractMethod<
-      [facilitator: AddressLike, debits: DebitStruct[], ],
+      [batchId: BytesLike, facilitator: AddressLike, debits: DebitStruct[], ],
       [[string, bigint] & {digest: string, total: bigint }],
       'nonpayable'
     >
@@ -716,7 +716,7 @@ getFunction(nameOrSignature: 'credit'): TypedContractMethod<
       'nonpayable'
     >;
 getFunction(nameOrSignature: 'debit'): TypedContractMethod<
-      [facilitator: AddressLike, debits: DebitStruct[], ],
+      [batchId: BytesLike, facilitator: AddressLike, debits: DebitStruct[], ],
       [[string, bigint] & {digest: string, total: bigint }],
       'nonpayable'
     >;
@@ -836,8 +836,8 @@ getFunction(nameOrSignature: 'withdraw'): TypedContractMethod<
       'nonpayable'
     >;
 
-    getEvent(key: 'AccountDebited'): TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
-getEvent(key: 'AccountWithdrawn'): TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+    getEvent(key: 'AccountWithdrawn'): TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+getEvent(key: 'AccountsDebited'): TypedContractEvent<AccountsDebitedEvent.InputTuple, AccountsDebitedEvent.OutputTuple, AccountsDebitedEvent.OutputObject>;
 getEvent(key: 'AuthorityUpdated'): TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;
 getEvent(key: 'AuthorizerSet'): TypedContractEvent<AuthorizerSetEvent.InputTuple, AuthorizerSetEvent.OutputTuple, AuthorizerSetEvent.OutputObject>;
 getEvent(key: 'Deposited'): TypedContractEvent<DepositedEvent.InputTuple, DepositedEvent.OutputTuple, DepositedEvent.OutputObject>;
@@ -854,12 +854,12 @@ getEvent(key: 'Withdrawn'): TypedContractEvent<WithdrawnEvent.InputTuple, Withdr
 
     filters: {
       
-      'AccountDebited(address,address,uint256,uint256)': TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
-      AccountDebited: TypedContractEvent<AccountDebitedEvent.InputTuple, AccountDebitedEvent.OutputTuple, AccountDebitedEvent.OutputObject>;
-    
-
       'AccountWithdrawn(address,address,uint256)': TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
       AccountWithdrawn: TypedContractEvent<AccountWithdrawnEvent.InputTuple, AccountWithdrawnEvent.OutputTuple, AccountWithdrawnEvent.OutputObject>;
+    
+
+      'AccountsDebited(bytes32,address,bytes32[])': TypedContractEvent<AccountsDebitedEvent.InputTuple, AccountsDebitedEvent.OutputTuple, AccountsDebitedEvent.OutputObject>;
+      AccountsDebited: TypedContractEvent<AccountsDebitedEvent.InputTuple, AccountsDebitedEvent.OutputTuple, AccountsDebitedEvent.OutputObject>;
     
 
       'AuthorityUpdated(address)': TypedContractEvent<AuthorityUpdatedEvent.InputTuple, AuthorityUpdatedEvent.OutputTuple, AuthorityUpdatedEvent.OutputObject>;

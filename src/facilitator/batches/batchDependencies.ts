@@ -5,7 +5,7 @@ import type { Dependencies } from "#facilitator/dependencies.ts";
 /** What building, certifying and settling batches takes. */
 export interface BatchDependencies extends Pick<
   Dependencies,
-  "network" | "verifierSet" | "wallet" | "store" | "outbox" | "clock" | "logger"
+  "network" | "terms" | "verifierSet" | "settlement" | "wallet" | "store" | "outbox" | "clock" | "logger"
 > {
   batches: Pick<BatchesAdapter, "headOf" | "settledBatch" | "populateSettleBatch">;
   /** Accounts at this facilitator, at the newest block. */

@@ -9,8 +9,10 @@ import type { StoredBatch, UnsettledReceipt } from "#store/facilitatorBatches.ts
 import { BatchCertifier } from "./batchCertifier.ts";
 import type { BatchDependencies } from "./batchDependencies.ts";
 import { BatchSettler } from "./batchSettler.ts";
-import { type ChargedAccount, chooseReceipts, type ChosenReceipts, type LeftOut } from "./chooseReceipts.ts";
+import { chooseReceipts, type ChosenReceipts, type LeftOut } from "./chooseReceipts.ts";
 import { makeBatch } from "./makeBatch.ts";
+import { readChargedAccounts } from "./readChargedAccounts.ts";
+import { UncoveredDuty } from "./uncoveredDuty.ts";
 
 /** Without this pause a batch that cannot be settled would be built over and over. */
 const PAUSE_SECONDS = 5;
@@ -34,6 +36,7 @@ export class BatchDuty {
   readonly #dependencies: BatchDependencies;
   readonly #certifier: BatchCertifier;
   readonly #settler: BatchSettler;
+  readonly #uncovered: UncoveredDuty;
   readonly #resultHashOf: (result: Result) => string;
   #isDemanded = false;
   /** Seconds since 1970. */
@@ -44,6 +47,7 @@ export class BatchDuty {
     this.#dependencies = dependencies;
     this.#certifier = new BatchCertifier(dependencies);
     this.#settler = new BatchSettler(dependencies);
+    this.#uncovered = new UncoveredDuty(dependencies);
     this.#resultHashOf = resultHasher(domainIn(dependencies.network, "settlement"), fastKeccak);
   }
 
@@ -51,6 +55,7 @@ export class BatchDuty {
   demand(): void {
     this.#isDemanded = true;
     this.#pausedUntil = 0;
+    this.#uncovered.demand();
   }
 
   /** Goes on with whatever there is. Of several processes on a database one does at a time. */
@@ -59,7 +64,9 @@ export class BatchDuty {
     await store.holdIfFree("batches", async () => {
       const unfinished = await store.unfinishedBatches();
       for (const stored of unfinished) await this.#takeFurther(stored);
-      if (unfinished.length > 0 || !(await this.#isDue())) return;
+      if (unfinished.length > 0) return;
+      await this.#uncovered.look();
+      if (!(await this.#isDue())) return;
       const built = await this.#build();
       this.#isDemanded = false;
       if (built) await this.#takeFurther(built);
@@ -93,9 +100,7 @@ export class BatchDuty {
     const [previous, epoch] = await Promise.all([batches.headOf(facilitator), verifierSet.currentEpoch()]);
     await this.#recordHead(previous);
     const { chosen, leftOut } = await this.#choose(clock());
-    for (const { payer, reason, receipts, amount } of leftOut) {
-      logger.warn({ payer, reason, receipts, amount: amount.toString() }, "an account is left out of the batch");
-    }
+    await this.#uncovered.leaveOut(leftOut);
     if (chosen.length === 0) {
       this.#pausedUntil = clock() + PAUSE_SECONDS;
       return undefined;
@@ -127,24 +132,13 @@ export class BatchDuty {
       const kept = chosen.filter(({ payer }) => leftOut.has(payer));
       const found = await store.unsettledReceipts(now, most, [...leftOut.keys()]);
       const receipts = [...kept, ...found];
-      const made = chooseReceipts(receipts, await this.#accountsOf(receipts), now);
+      const payers = [...new Set(receipts.map(({ payer }) => payer))];
+      const made = chooseReceipts(receipts, await readChargedAccounts(this.#dependencies, payers), now);
       for (const each of made.leftOut) leftOut.set(each.payer, each);
       chosen = made.chosen;
       if (made.leftOut.length === 0 || found.length < most) break;
     }
     return { chosen, leftOut: [...leftOut.values()] };
-  }
-
-  async #accountsOf(receipts: readonly UnsettledReceipt[]): Promise<Map<string, ChargedAccount>> {
-    const { store, readAccounts } = this.#dependencies;
-    const payers = [...new Set(receipts.map(({ payer }) => payer))];
-    const [vouchers, facts] = await Promise.all([store.vouchersOf(payers), readAccounts(payers)]);
-    return new Map(
-      facts.flatMap((account, index): [string, ChargedAccount][] => {
-        const voucher = vouchers.get(payers[index] ?? "");
-        return voucher ? [[voucher.payer, { facts: account, voucher }]] : [];
-      }),
-    );
   }
 
   #salted({ payer, result }: UnsettledReceipt): BatchReceipt {

@@ -23,7 +23,7 @@ export class BatchProofs {
    * The proof of one call. Its receipt says less than the task's record, which anyone who knows the taskId may read; of other
    * calls a path shows hashes of salted receipts, and nothing else.
    *
-   * @throws OpgError `unknown_task`, `not_settled_yet`
+   * @throws OpgError `unknown_task`, `not_settled_yet`, `nothing_charged`
    */
   async proofOf(taskId: string): Promise<BatchProofJson> {
     const stored = await this.#store.settledBatchOf(taskId);
@@ -50,10 +50,15 @@ export class BatchProofs {
       const message = `Task ${taskId} is not known here; ask the facilitator that it was paid at.`;
       return new OpgError("unknown_task", message, { taskId });
     }
-    const message = task.prefunded
+    const { prefunded, state, result } = task;
+    if (prefunded && (state === "refunded" || (state === "settled" && result?.amount === 0n))) {
+      const message = "Nothing was charged for this call, so no batch holds it; there is nothing to prove.";
+      return new OpgError("nothing_charged", message, { taskId, state });
+    }
+    const message = prefunded
       ? "No settled batch has this call yet; ask again when one has."
       : "This call was not paid for by an account, so no batch has it; its own transactions settle it.";
-    return new OpgError("not_settled_yet", message, { taskId, state: task.state });
+    return new OpgError("not_settled_yet", message, { taskId, state });
   }
 
   async #contentOf(batchId: string): Promise<KnownBatch> {

@@ -51,7 +51,7 @@ export function chooseReceipts(
   for (const receipt of receipts) {
     const { payer, result } = receipt;
     const sum = (taken.get(payer) ?? 0n) + result.amount;
-    const reason = whyNot(accounts.get(payer), sum, now);
+    const reason = shortfallOf(accounts.get(payer), sum, now);
     if (reason) {
       leaveOut(leftOut, receipt, reason);
       continue;
@@ -65,7 +65,8 @@ export function chooseReceipts(
   return { chosen, leftOut: [...leftOut.values()] };
 }
 
-function whyNot(account: ChargedAccount | undefined, sum: bigint, now: number): LeftOutReason | undefined {
+/** What keeps an account from being charged `sum` more, atomic units; nothing where it covers that. */
+export function shortfallOf(account: ChargedAccount | undefined, sum: bigint, now: number): LeftOutReason | undefined {
   if (!account) return "voucher_too_low";
   const { facts, voucher } = account;
   const isPrevious = voucher.voucherSigner === facts.previous && facts.previousUntil >= now + INCLUSION_SECONDS;

@@ -15,14 +15,14 @@ type ReleasedTask = z.input<typeof releasedTaskJson>;
 type Attempt = { ok: true; release: SignedRelease } | Refusal;
 
 /** What our own books alone decide. */
-const ours: ReadonlySet<ErrorCode> = new Set(["task_nonce_used", "settlement_overdue"]);
+const ours: ReadonlySet<ErrorCode> = new Set(["task_nonce_used", "account_defaulted", "settlement_overdue"]);
 
 /**
  * Checks a call, reserves its ceiling in the account's books and releases it: out of memory and our own database, without a
  * question to the chain. The same payment again, at any time, gets the same release.
  *
  * @throws OpgError of the first check that fails, `task_nonce_used`, `voucher_required`, `account_insufficient`,
- * `settlement_overdue`, or `chain_unavailable`
+ * `account_defaulted`, `settlement_overdue`, or `chain_unavailable`
  */
 export async function acceptPrefunded(
   dependencies: ActingDependencies,
@@ -104,6 +104,11 @@ function refusalOf(
     case "overdue": {
       const words = "What was computed before waits for its settlement for too long; pay by another scheme, or later.";
       return refused("settlement_overdue", words, { certifiedAt: outcome.certifiedAt });
+    }
+    case "lost": {
+      const { lost } = outcome;
+      const words = `The account of ${payer} left ${lost} of its charges unpaid for good; pay by another scheme.`;
+      return refused("account_defaulted", words, { lost });
     }
     case "uncapped": {
       const { cap, charged, reserved } = outcome;

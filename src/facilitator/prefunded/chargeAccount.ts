@@ -17,13 +17,13 @@ type AcceptedCertificate = z.input<typeof acceptedCertificateJson>;
  */
 export async function chargeAccount(
   dependencies: ActingDependencies,
-  { taskId, task, state, result: known }: StoredTask,
+  { taskId, task, state, result: known, nodeSignature: certified }: StoredTask,
   message: CertificateMessage,
 ): Promise<AcceptedCertificate> {
   const { store, head, terms, clock, logger } = dependencies;
   const { payer, policy, deadline } = task;
   if (state === "certified" || state === "settled") return { taskId, state, transaction: null };
-  if (state === "refunded" && known) {
+  if (state === "refunded" && known && certified === null) {
     const words = "The verifiers refused a result of this task; nothing is charged for it.";
     throw new OpgError("result_refused", words, { taskId });
   }

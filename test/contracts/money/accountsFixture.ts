@@ -1,5 +1,13 @@
 import { MaxUint256, Signature, type TransactionResponse, Wallet } from "ethers";
-import { type Batch, batchTypedData, creditsDigest, debitsDigest, type Share, sharesOf } from "#protocol/batch.ts";
+import {
+  type Batch,
+  batchTypedData,
+  creditsDigest,
+  debitsDigest,
+  type Share,
+  shareWord,
+  sharesOf,
+} from "#protocol/batch.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import { type Voucher, voucherTypedData } from "#protocol/voucher.ts";
 import { asObject, certify, sign } from "#test/contracts/fixture.ts";
@@ -26,8 +34,8 @@ export interface Charge {
 export interface PlannedBatch {
   batch: Batch;
   receipts: number;
-  debits: { payer: string; amount: bigint; cap: bigint; r: string; vs: string }[];
-  credits: { payee: string; amount: bigint }[];
+  debits: { share: string; cap: bigint; r: string; vs: string }[];
+  credits: string[];
 }
 
 /** The network with a payer who has approved the escrow, and ways to use prefunded accounts. */
@@ -93,7 +101,7 @@ function batchMaking({ settlement, wallets, domainOf }: Money) {
     const voucher = { payer: payer.address, facilitator, cap, ...charge.voucher };
     const typedData = voucherTypedData(voucher, { ...domainOf("taskEscrow"), ...domain });
     const { r, yParityAndS: vs } = Signature.from(await sign(signer, typedData));
-    return { payer: payer.address, amount, cap, r, vs };
+    return { share: shareWord({ account: payer.address, amount }), cap, r, vs };
   };
   /** A batch that takes the charges, and pays all of them to the operator unless said otherwise. */
   const plan = async (
@@ -117,7 +125,7 @@ function batchMaking({ settlement, wallets, domainOf }: Money) {
       ...changes,
     };
     const debits = await Promise.all(charges.map((charge) => debitOf(charge)));
-    return { batch, receipts, debits, credits: paid.map(({ account, amount }) => ({ payee: account, amount })) };
+    return { batch, receipts, debits, credits: paid.map(shareWord) };
   };
   /** Submits a batch under a certificate of the first two verifiers, by the facilitator, unless said otherwise. */
   const submit = async (

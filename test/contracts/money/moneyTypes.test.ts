@@ -1,11 +1,12 @@
 import { expect } from "chai";
-import { id, TypedDataEncoder } from "ethers";
+import { id, Signature, TypedDataEncoder, ZeroAddress, ZeroHash } from "ethers";
 import { batchIdOf } from "#protocol/batch.ts";
 import { depositTypedData } from "#protocol/deposit.ts";
 import { paymentTypedData, authorizationOf } from "#protocol/payment.ts";
 import { resultHashOf } from "#protocol/result.ts";
 import { taskIdOf } from "#protocol/task.ts";
 import { type SignedType, signedTypes, typesOf } from "#protocol/typedData.ts";
+import { voucherTypedData } from "#protocol/voucher.ts";
 import { ethers, loadMoney, networkHelpers, walletOf } from "./moneyFixture.ts";
 
 /** Checked by the money contracts; the hashes of all others are compared where they are checked, or never on chain. */
@@ -49,7 +50,7 @@ const values = {
     nextSet: id("next"),
     validUntil: 2 ** 40 - 1,
   },
-  voucher: { payer: walletOf("payer").address, facilitator: walletOf("facilitator").address, cap: 2n ** 128n - 1n },
+  voucher: { payer: walletOf("payer").address, facilitator: walletOf("facilitator").address, cap: 2n ** 96n - 1n },
   deposit: { payer: walletOf("payer").address, facilitator: walletOf("facilitator").address },
   batch: {
     facilitator: walletOf("facilitator").address,
@@ -94,12 +95,22 @@ describe("MoneyTypes", () => {
     expect(await harness.hashHandover(networkId, epoch, previousSet, nextSet, validUntil)).to.equal(
       structHash("Handover", handover),
     );
-    const { voucher, deposit, batch } = values;
-    expect(await harness.hashVoucher(voucher.payer, voucher.facilitator, voucher.cap)).to.equal(
-      structHash("Voucher", voucher),
-    );
+    const { deposit, batch } = values;
     expect(await harness.hashDeposit(deposit.payer, deposit.facilitator)).to.equal(structHash("Deposit", deposit));
     expect(await harness.hashBatch(batch)).to.equal(structHash("Batch", batch));
+  });
+
+  it("reads the signer of a voucher as packages/protocol makes it, and nobody where there is none", async () => {
+    const harness = await networkHelpers.loadFixture(harnessFixture);
+    const { voucher } = values;
+    const domain = { chainId: 1n, verifyingContract: voucher.facilitator };
+    const { domain: named, types, value } = voucherTypedData(voucher, domain);
+    const { r, yParityAndS } = Signature.from(await walletOf("payer").signTypedData(named, types, value));
+    const signerOf = (cap: bigint, vs: string) =>
+      harness.voucherSigner(TypedDataEncoder.hashDomain(named), voucher.payer, voucher.facilitator, cap, r, vs);
+    expect(await signerOf(voucher.cap, yParityAndS)).to.equal(voucher.payer);
+    expect(await signerOf(voucher.cap - 1n, yParityAndS)).not.to.equal(voucher.payer);
+    expect(await signerOf(voucher.cap, ZeroHash)).to.equal(ZeroAddress);
   });
 
   it("completes Permit2's type to the one that packages/protocol signs", async () => {

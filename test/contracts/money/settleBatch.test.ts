@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { id, ZeroHash } from "ethers";
-import { batchIdOf, creditsDigest, debitsDigest, sharesOf } from "#protocol/batch.ts";
+import { concat, id, keccak256, ZeroHash } from "ethers";
+import { batchIdOf, creditsDigest, shareWord, sharesOf } from "#protocol/batch.ts";
 import { type Accounts, ann, bob, carl, funded, loadAccounts } from "./accountsFixture.ts";
 import { ascending, ethers, mineAt, walletOf } from "./moneyFixture.ts";
 
@@ -63,8 +63,8 @@ describe("Settlement.settleBatch", () => {
       .withArgs(batchId, facilitator, 1n, planned.batch.root, 7n, 340n, 40n, 21n);
     await expect(settled).to.emit(settlement, "PayeeCredited").withArgs(batchId, nodeA, 250n, 212n);
     await expect(settled).to.emit(settlement, "PayeeCredited").withArgs(batchId, nodeB, 151n, 128n);
-    await expect(settled).to.emit(taskEscrow, "AccountDebited").withArgs(ann.address, facilitator, 301n, 301n);
-    await expect(settled).to.emit(taskEscrow, "AccountDebited").withArgs(bob.address, facilitator, 100n, 100n);
+    const debits = planned.debits.map(({ share }) => share);
+    await expect(settled).to.emit(taskEscrow, "AccountsDebited").withArgs(batchId, facilitator, debits);
     await expect(settled).to.emit(taskEscrow, "Earned").withArgs(nodeA, 212n);
   });
 
@@ -195,8 +195,9 @@ describe("Settlement.settleBatch", () => {
       const { plan, submit, settlement } = await withFunds();
       const planned = await plan(charges, { credits });
       const [first, second] = planned.debits as [(typeof planned.debits)[0], (typeof planned.debits)[0]];
-      for (const debits of [[first], [{ ...first, amount: 300n }, second], []]) {
-        const actual = debitsDigest(debits.map(({ payer, amount }) => ({ account: payer, amount })));
+      const less = { ...first, share: shareWord({ account: ann.address, amount: 300n }) };
+      for (const debits of [[first], [less, second], []]) {
+        const actual = keccak256(concat(debits.map(({ share }) => share)));
         await expect(submit({ ...planned, debits }))
           .to.be.revertedWithCustomError(settlement, "DebitsMismatch")
           .withArgs(actual, planned.batch.debits);
@@ -206,9 +207,8 @@ describe("Settlement.settleBatch", () => {
     it("over exactly these credits and this number of receipts", async () => {
       const { plan, submit, settlement } = await withFunds();
       const planned = await plan(charges, { credits, receipts: 7 });
-      const redirected = planned.credits.map((credit, index) => (index === 1 ? { ...credit, amount: 152n } : credit));
-      const shares = redirected.map(({ payee, amount }) => ({ account: payee, amount }));
-      await expect(submit({ ...planned, credits: redirected }))
+      const shares = credits.map((credit, index) => (index === 1 ? { ...credit, amount: 152n } : credit));
+      await expect(submit({ ...planned, credits: shares.map(shareWord) }))
         .to.be.revertedWithCustomError(settlement, "CreditsMismatch")
         .withArgs(creditsDigest(7, shares), planned.batch.credits);
       await expect(submit({ ...planned, receipts: 8 }))

@@ -120,7 +120,7 @@ describe("A voucher", () => {
     const forNobody = await plan([
       { payer: { address: ZeroAddress, signTypedData: ann.signTypedData.bind(ann) }, amount: 0n },
     ]);
-    await expect(submit({ ...forNobody, debits: [{ ...nothing, payer: ZeroAddress, amount: 0n, cap: 0n }] }))
+    await expect(submit({ ...forNobody, debits: [{ ...nothing, share: ethers.ZeroHash }] }))
       .to.be.revertedWithCustomError(taskEscrow, "PayersNotAscending")
       .withArgs(ZeroAddress, ZeroAddress);
   });

@@ -32,6 +32,7 @@ describe("batches, on a real chain with three verifiers", function () {
 
     const settled = (await net.settledBatches()).at(-1);
     expect(settled?.receipts).to.equal(3n);
+    expect(await store.batchCounts()).to.deep.equal([{ state: "settled", reason: "", count: 1 }]);
     expect(await net.accountOf(alice)).to.include({ balance: 970n, spent: 30n });
     expect(await net.accountOf(bob)).to.include({ balance: 700n, spent: 300n });
     const { nodeAmount = 0n, verifierAmount = 0n, treasuryAmount = 0n } = settled ?? {};
@@ -81,6 +82,35 @@ describe("batches, on a real chain with three verifiers", function () {
     await net.ended(store, paid, "settled");
     expect((await store.findTask(owed))?.state).to.equal("certified");
     expect(await net.accountOf(poor)).to.include({ balance: 10n, spent: 0n });
+  });
+
+  it("settles what an account owes once it covers that, whoever deposits", async () => {
+    const poor = await net.openAccount(10n);
+    const [owed = ""] = await chargeSeveral(poor, [11n]);
+    net.demand();
+    const isLeftOut = async () => (await store.uncoveredAccounts(10)).some(({ payer }) => payer === poor.address);
+    await net.until("it is left out", isLeftOut);
+    const friend = await net.makePayer(1n);
+    await (await net.opg.connect(friend).approve(net.network.contracts.taskEscrow, 1n)).wait();
+    const account = { payer: poor.address, facilitator: net.facilitator.address };
+    await net.send(friend, net.accounts.populateDeposit(account, 1n));
+    net.demand();
+    await net.ended(store, owed, "settled");
+    expect(await net.accountOf(poor)).to.include({ balance: 0n, spent: 11n });
+    expect(await isLeftOut()).to.equal(false);
+  });
+
+  it("gives up in the end what an account does not cover, and counts it as lost", async () => {
+    const poor = await net.openAccount(10n);
+    const [owed = ""] = await chargeSeveral(poor, [100n]);
+    const { withdrawDelaySeconds } = net.network.parameters;
+    const since = Math.floor(Date.now() / 1000) - withdrawDelaySeconds;
+    await store.recordUncovered([{ payer: poor.address, reason: "balance_too_low", amount: 100n }], since);
+    net.demand();
+    await net.ended(store, owed, "refunded");
+    const shares = (await store.lossTotals()).map(({ role, amount }) => [role, amount]);
+    expect(Object.fromEntries(shares)).to.deep.equal({ node: 85n, verifiers: 10n, treasury: 5n });
+    expect(await store.lossCounts()).to.deep.equal([{ reason: "balance_too_low", count: 1 }]);
   });
 
   it("sets aside the receipt that one verifier disagrees on, and settles the rest; later a quorum of the others pays it", async () => {

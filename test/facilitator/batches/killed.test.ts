@@ -8,6 +8,7 @@ import { createLogger } from "#service/logger.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { batchWrites } from "#store/facilitatorBatches.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
+import { uncoveredWrites } from "#store/uncoveredAccounts.ts";
 import { type BatchNetwork, startBatchNetwork } from "./batchNetwork.ts";
 
 /** Where the facilitator dies while it makes a batch. */
@@ -19,6 +20,9 @@ const deaths = [
   "recordTransaction",
   "recordInclusion",
   "recordBatchSettled",
+  "recordUncovered",
+  "recordCovered",
+  "recordAccountLoss",
 ] as const;
 
 describe("kill -9 right after a durable write of a batch", function () {
@@ -38,7 +42,7 @@ describe("kill -9 right after a durable write of a batch", function () {
   after(() => net.close());
 
   it("is tried after every durable write that there is", () => {
-    expect([...deaths]).to.have.members([...batchWrites, "recordTransaction", "recordInclusion"]);
+    expect([...deaths]).to.have.members([...batchWrites, ...uncoveredWrites, "recordTransaction", "recordInclusion"]);
   });
 
   /** A certified batch that the chain does not take any more, so that it is dropped. */
@@ -48,6 +52,17 @@ describe("kill -9 right after a durable write of a batch", function () {
     const batch = makeBatch([receipt], place, net.settlement);
     await store.recordBatch(batch);
     await store.recordBatchCertificate(batch.batchId, "0x");
+  };
+
+  /** Somebody who owes more than the account holds, unless a friend deposits; long ago, where it is to be given up. */
+  const leaveDebtor = async (store: FacilitatorStore, write: (typeof deaths)[number]): Promise<string | undefined> => {
+    if (write !== "recordUncovered" && write !== "recordCovered" && write !== "recordAccountLoss") return undefined;
+    const debtor = await net.openAccount(write === "recordCovered" ? 9n : 1n);
+    const owed = await net.charge(store, debtor, 9n);
+    const since = write === "recordAccountLoss" ? 0 : await net.now();
+    const account = { payer: debtor.address, reason: "balance_too_low", amount: 9n };
+    if (write !== "recordUncovered") await store.recordUncovered([account], since);
+    return owed;
   };
 
   for (const write of deaths) {
@@ -60,12 +75,13 @@ describe("kill -9 right after a durable write of a batch", function () {
       const payer = await net.openAccount(1000n);
       const taskIds = [await net.charge(books, payer, 5n), await net.charge(books, payer, 6n)];
       if (write === "recordBatchDropped") await leaveStaleBatch(books, payer.address, taskIds[0] ?? "");
+      const owed = await leaveDebtor(books, write);
       const refusedBy = write === "recordSetAside" ? [2] : [];
       const disputed = await net.charge(books, payer, 100n, { refusedBy });
       const dying = await startProcess({
         name: "dying facilitator",
         program: "test/integration/programs/dyingFacilitator.ts",
-        env: { ...variables, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: `${write}:1` },
+        env: { ...variables, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: write },
         logFile: join(net.folder, `${write}.log`),
       }).catch(() => undefined);
       await dying?.ended;
@@ -75,6 +91,10 @@ describe("kill -9 right after a durable write of a batch", function () {
       const settled = (write === "recordSetAside" ? 0n : 100n) + 11n;
       await net.until("all of it is taken", async () => (await net.accountOf(payer)).spent === settled);
       expect((await books.findTask(disputed))?.state).to.equal(refusedBy.length > 0 ? "certified" : "settled");
+      const ends = { recordUncovered: "certified", recordCovered: "settled", recordAccountLoss: "refunded" } as const;
+      if (owed && write in ends) await net.ended(books, owed, ends[write as keyof typeof ends]);
+      const isLost = write === "recordAccountLoss";
+      expect(await books.lossCounts()).to.deep.equal(isLost ? [{ reason: "balance_too_low", count: 1 }] : []);
       expect(await books.unfinishedBatches()).to.deep.equal([]);
     });
   }

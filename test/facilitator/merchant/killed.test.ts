@@ -34,7 +34,7 @@ describe("kill -9 right after a durable write of a merchant's payment", function
     startProcess({
       name: "dying facilitator",
       program: "test/integration/programs/dyingFacilitator.ts",
-      env: { ...environment, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: `${write}:1` },
+      env: { ...environment, OPG_LOG_LEVEL: "info", OPG_TEST_DIES_AFTER: write },
       logFile: join(net.folder, "dying.log"),
     });
 

@@ -29,7 +29,7 @@ describe("kill -9 right after a durable write that the chain gave cause for", fu
         ...(await net.environment(databaseOf(write))),
         OPG_LOG_LEVEL: "info",
         OPG_REORG_BLOCKS: "4",
-        OPG_TEST_DIES_AFTER: `${write}:1`,
+        OPG_TEST_DIES_AFTER: write,
       },
       logFile: join(net.folder, "dying.log"),
     });

@@ -171,12 +171,14 @@ describe("a prefunded call at the facilitator", function () {
       expect((await ask(taskUrl(task))).body).to.deep.include({ state: "certified", transactions: [] });
     });
 
-    it("is settled at once where it costs nothing", async () => {
+    it("is settled at once where it costs nothing, and says so to whoever asks for its proof", async () => {
       const payer = await net.makeAccount(5000n);
       const task = await released(payer);
       const certificate = await net.certify(net.makeResult(task, { amount: 0n }));
       expect((await ask(`${taskUrl(task)}/certificate`, certificate)).body).to.deep.include({ state: "settled" });
       expect(await books(payer)).to.deep.include({ charged: 0n, reserved: 0n });
+      const { status, body } = await ask(`${taskUrl(task)}/proof`);
+      expect([status, body.error?.code]).to.deep.equal([409, "nothing_charged"]);
     });
 
     it("is charged under no certificate that is not complete", async () => {

@@ -31,6 +31,8 @@ interface Changes {
   voucherSigner?: Wallet;
   /** Where the signatures are made. */
   domain?: Partial<Domain>;
+  /** Where the voucher's is, if elsewhere. */
+  voucherDomain?: Partial<Domain>;
   compact?: boolean;
 }
 
@@ -48,7 +50,10 @@ async function makeCall(changes: Changes = {}): Promise<PrefundedPayment> {
   };
   const payload = {
     ...{ task: taskToJson(task), facilitator, signature: await sign(signer, taskTypedData(task, signed)) },
-    voucher: { cap: voucher.cap.toString(), signature: await sign(voucherSigner, voucherTypedData(voucher, signed)) },
+    voucher: {
+      cap: voucher.cap.toString(),
+      signature: await sign(voucherSigner, voucherTypedData(voucher, { ...signed, ...changes.voucherDomain })),
+    },
   };
   const named = { scheme: "prefunded", network: terms.network };
   const requirements = {
@@ -93,6 +98,8 @@ describe("checks of a prefunded call", () => {
     ["refuses signatures for another chain", { domain: { chainId: 1n } }, "invalid_task_signature"],
     ["refuses signatures for another contract", { domain: { verifyingContract: stranger } }, "invalid_task_signature"],
     ["refuses a voucher signed by another", { signer: payer, voucherSigner: key }, "voucher_invalid"],
+    ["refuses a voucher for another chain", { voucherDomain: { chainId: 1n } }, "voucher_invalid"],
+    ["refuses a voucher for another contract", { voucherDomain: { verifyingContract: stranger } }, "voucher_invalid"],
     ["refuses a voucher for another facilitator", { voucher: { facilitator: stranger } }, "voucher_invalid"],
     ["refuses a voucher of another payer", { voucher: { payer: stranger } }, "voucher_invalid"],
   ];

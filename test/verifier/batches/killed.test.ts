@@ -34,7 +34,7 @@ describe("kill -9 of a verifier right after a durable write of a batch", functio
         OPG_PORT: new URL(second?.url ?? "").port,
         OPG_VERIFIER_KEY: localAccount("verifier2").privateKey,
         OPG_STATE: join(net.folder, "dying"),
-        OPG_TEST_DIES_AFTER: "recordBatchReceipts:1",
+        OPG_TEST_DIES_AFTER: "recordBatchReceipts",
       },
       logFile: join(net.folder, "dying.log"),
     });

@@ -207,15 +207,9 @@
         "internalType": "uint256",
         "name": "amount",
         "type": "uint256"
-      },
-      {
-        "indexed": false,
-        "internalType": "uint256",
-        "name": "spent",
-        "type": "uint256"
       }
     ],
-    "name": "AccountDebited",
+    "name": "AccountWithdrawn",
     "type": "event"
   },
   {
@@ -223,9 +217,9 @@
     "inputs": [
       {
         "indexed": true,
-        "internalType": "address",
-        "name": "payer",
-        "type": "address"
+        "internalType": "bytes32",
+        "name": "batchId",
+        "type": "bytes32"
       },
       {
         "indexed": true,
@@ -235,12 +229,12 @@
       },
       {
         "indexed": false,
-        "internalType": "uint256",
-        "name": "amount",
-        "type": "uint256"
+        "internalType": "Share[]",
+        "name": "debits",
+        "type": "bytes32[]"
       }
     ],
-    "name": "AccountWithdrawn",
+    "name": "AccountsDebited",
     "type": "event"
   },
   {
@@ -553,6 +547,11 @@
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "batchId",
+        "type": "bytes32"
+      },
+      {
         "internalType": "address",
         "name": "facilitator",
         "type": "address"
@@ -560,14 +559,9 @@
       {
         "components": [
           {
-            "internalType": "address",
-            "name": "payer",
-            "type": "address"
-          },
-          {
-            "internalType": "uint96",
-            "name": "amount",
-            "type": "uint96"
+            "internalType": "Share",
+            "name": "share",
+            "type": "bytes32"
           },
           {
             "internalType": "uint96",

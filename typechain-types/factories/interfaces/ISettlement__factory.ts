@@ -1224,14 +1224,9 @@
       {
         "components": [
           {
-            "internalType": "address",
-            "name": "payer",
-            "type": "address"
-          },
-          {
-            "internalType": "uint96",
-            "name": "amount",
-            "type": "uint96"
+            "internalType": "Share",
+            "name": "share",
+            "type": "bytes32"
           },
           {
             "internalType": "uint96",
@@ -1254,21 +1249,9 @@
         "type": "tuple[]"
       },
       {
-        "components": [
-          {
-            "internalType": "address",
-            "name": "payee",
-            "type": "address"
-          },
-          {
-            "internalType": "uint96",
-            "name": "amount",
-            "type": "uint96"
-          }
-        ],
-        "internalType": "struct Credit[]",
+        "internalType": "Share[]",
         "name": "credits",
-        "type": "tuple[]"
+        "type": "bytes32[]"
       },
       {
         "internalType": "bytes",
