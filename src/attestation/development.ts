@@ -11,7 +11,7 @@ import {
   toUtf8Bytes,
 } from "ethers";
 import { z } from "zod";
-import { encodeDeterministic } from "./decodeDocument.ts";
+import { encodeDeterministic, readDeterministic } from "./readCbor.ts";
 import type { Platform, Statement } from "./evidence.ts";
 import { refusedEvidence } from "./refusedEvidence.ts";
 
@@ -69,13 +69,13 @@ export function createDevelopmentPlatform(root: SigningKey, profile: string, clo
 }
 
 /**
- * Checks form and signature of a decoded document of the development kind.
+ * Checks form and signature of a document of the development kind.
  *
  * @param root - address that the network's parameters name
  * @throws OpgError `evidence_refused`: `malformed`, `bad_signature` or `wrong_root`
  */
-export function checkDevelopmentDocument(content: unknown, root: string): Statement {
-  const parsed = documentContent.safeParse(content);
+export function checkDevelopmentDocument(document: Uint8Array, root: string): Statement {
+  const parsed = documentContent.safeParse(readDeterministic(document));
   if (!parsed.success) throw refusedEvidence("malformed", { field: parsed.error.issues[0]?.path.join(".") });
   const { measurement, publicKey, userData, nonce, timestamp, signature } = parsed.data;
   const statement = { measurement, publicKey, userData, nonce, timestamp };

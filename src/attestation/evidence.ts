@@ -1,7 +1,22 @@
+import type { SnpTcb } from "./snp/snpReport.ts";
+
 /** Kinds of evidence that can be checked. */
-export const evidenceKinds = ["development"] as const;
+export const evidenceKinds = ["development", "simulated", "nitro", "tdx", "sgx", "sev-snp"] as const;
 
 export type EvidenceKind = (typeof evidenceKinds)[number];
+
+/** The roots that a network's parameters name, by kind; evidence of a kind without a root is refused. */
+export interface EvidenceRoots {
+  /** Address of the development root. */
+  development?: string | undefined;
+  /** SHA-256 of root certificates, in the other kinds. */
+  simulated?: readonly string[] | undefined;
+  nitro?: readonly string[] | undefined;
+  tdx?: readonly string[] | undefined;
+  sgx?: readonly string[] | undefined;
+  /** AMD has one root per line of processors, and publishes no list of which firmware is up to date: the lowest that counts. */
+  "sev-snp"?: { roots: readonly string[]; minimumTcb: SnpTcb } | undefined;
+}
 
 /** What a platform states about the enclave that it runs. */
 export interface Statement {
@@ -15,11 +30,6 @@ export interface Statement {
   nonce: string;
   /** When the document was made, seconds since 1970. */
   timestamp: number;
-}
-
-/** What the checker of one kind found: a statement whose signature holds under the root named. */
-export interface CheckedStatement extends Statement {
-  kind: EvidenceKind;
 }
 
 /** A source of evidence, as the enclave sees it: the platform knows what it runs and signs that. */

@@ -1,5 +1,6 @@
 import type { Block, Wallet } from "ethers";
-import { checkEvidence, type EvidenceRoots } from "#attestation/checkEvidence.ts";
+import { checkEvidence } from "#attestation/checkEvidence.ts";
+import type { EvidenceRoots } from "#attestation/evidence.ts";
 import { type AdmissionRequest, admissionTypedData, challengeNonce, identityBinding } from "#protocol/admission.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { Domain } from "#protocol/typedData.ts";
