@@ -8,7 +8,7 @@ import type { Figure } from "./figures.ts";
 import { startLoadProcess } from "./loadProcess.ts";
 import { PrefundedMeasurement, type PrefundedScale } from "./prefundedMeasurement.ts";
 
-const scale: PrefundedScale = { payers: 250, rounds: 3, seconds: 5, connections: 64, perSecond: 4_000 };
+const scale: PrefundedScale = { payers: 250, rounds: 3, seconds: 5, connections: 250, perSecond: 4_000 };
 const token = new Interface(["function approve(address spender, uint256 amount)"]);
 /** 1 OPG each. */
 const DEPOSIT = 10n ** 18n;

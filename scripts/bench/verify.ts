@@ -11,7 +11,7 @@ const scale: VerifyScale = {
   payers: 250,
   rounds: 3,
   seconds: 5,
-  connections: 48,
+  connections: 250,
   perSecond: { ours: 5_000, peer: 500 },
 };
 

@@ -4,7 +4,6 @@ import { Wallet } from "ethers";
 import { submitCall } from "#chain/submitCall.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
-import { OpgError } from "#protocol/errors.ts";
 import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { taskIdOf } from "#protocol/task.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
@@ -15,6 +14,7 @@ import { chainDeaths } from "#test/facilitator/merchant/chainDeaths.ts";
 import { passSeconds, pendingTransactions, until } from "./chainControl.ts";
 import { handOver, verifierWallets } from "./handOver.ts";
 import { agreesAgain, allDaemons, type Journey, startJourney } from "./journeyNetwork.ts";
+import { diedAtOnce } from "./programs/diedAtOnce.ts";
 import { askOffer, payWith, signedHeader } from "./rawPayment.ts";
 import { stockClient, stockHeader } from "./stockClient.ts";
 
@@ -37,11 +37,6 @@ const deathsWhileRefusing = ["recordRefusal", "recordRefused"] as const;
 const otherDeaths = ["recordRejection", "recordExpiry"] as const;
 const verifierDeathsWhilePaying = ["recordCommitment", "recordVerdict", "recordRightCommitments"] as const;
 const otherVerifierDeaths = ["recordRefusalDelivery", "recordSignedCounts"] as const;
-
-/** What comes before the last death may be all that a process had to do, so it dies before it listens. */
-function diedAtOnce(error: unknown): undefined {
-  if (!(error instanceof OpgError && error.message.includes("SIGKILL"))) throw error;
-}
 
 describe("kill -9 right after a durable write", function () {
   this.timeout(120_000);

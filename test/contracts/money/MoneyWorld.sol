@@ -2,19 +2,25 @@
 pragma solidity ^0.8.28;
 
 import {ISignatureTransfer} from "@uniswap/v4-periphery/lib/permit2/src/interfaces/ISignatureTransfer.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {IAccounts} from "../../../contracts/interfaces/IAccounts.sol";
 import {Certificate, ISettlement, Result} from "../../../contracts/interfaces/ISettlement.sol";
-import {Payment, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
+import {ITaskEscrow, Payment, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
+import {IVerifierSet} from "../../../contracts/interfaces/IVerifierSet.sol";
+import {IX402UptoPermit2Proxy} from "../../../contracts/interfaces/IX402UptoPermit2Proxy.sol";
 import {MoneyTypes} from "../../../contracts/libraries/MoneyTypes.sol";
-import {OPG} from "../../../contracts/money/OPG.sol";
-import {Settlement} from "../../../contracts/money/Settlement.sol";
-import {TaskEscrow} from "../../../contracts/money/TaskEscrow.sol";
-import {VerifierSet} from "../../../contracts/money/VerifierSet.sol";
-import {X402UptoPermit2Proxy} from "../../../contracts/x402/X402UptoPermit2Proxy.sol";
 import {deploy, VM} from "./Vm.sol";
 
 interface IDomainSeparator {
     function DOMAIN_SEPARATOR() external view returns (bytes32);
 }
+
+// What was built is deployed by its name and used by its interfaces: to import it would compile all of it once more.
+
+interface IToken is IERC20, IERC20Permit {}
+
+interface IEscrow is ITaskEscrow, IAccounts {}
 
 /// @notice The money contracts with the real Permit2, and everybody's keys: payers, nodes, five verifiers of whom three
 /// make a set. Is a facilitator itself, with an entry. Knows how to sign, not what to do.
@@ -30,13 +36,13 @@ abstract contract MoneyWorld {
     uint256 internal constant VERIFIERS = 5;
     uint256 internal constant THRESHOLD = 2;
 
-    OPG public immutable TOKEN;
-    VerifierSet public immutable VERIFIER_SET;
-    Settlement public immutable SETTLEMENT;
-    TaskEscrow public immutable ESCROW;
+    IToken public immutable TOKEN;
+    IVerifierSet public immutable VERIFIER_SET;
+    ISettlement public immutable SETTLEMENT;
+    IEscrow public immutable ESCROW;
     address public immutable ENTRY;
     address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
-    X402UptoPermit2Proxy internal constant PROXY = X402UptoPermit2Proxy(0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002);
+    IX402UptoPermit2Proxy internal constant PROXY = IX402UptoPermit2Proxy(0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002);
 
     uint256[] internal payerKeys;
     uint256[] internal nodeKeys;
@@ -48,7 +54,7 @@ abstract contract MoneyWorld {
     constructor() {
         VM.etch(PERMIT2, deploy("Permit2.sol:Permit2", "").code);
         VM.etch(address(PROXY), deploy("X402UptoPermit2Proxy.sol:X402UptoPermit2Proxy", "").code);
-        TOKEN = OPG(deploy("OPG.sol:OPG", abi.encode(address(this))));
+        TOKEN = IToken(deploy("OPG.sol:OPG", abi.encode(address(this))));
         for (uint256 i = 0; i < PAYERS; ++i) payerKeys.push(uint256(keccak256(abi.encode("payer", i))));
         for (uint256 i = 0; i < NODES; ++i) nodeKeys.push(uint256(keccak256(abi.encode("node", i))));
         for (uint256 i = 0; i < VERIFIERS; ++i) _insertVerifier(uint256(keccak256(abi.encode("verifier", i))));
@@ -61,11 +67,11 @@ abstract contract MoneyWorld {
         address authority = deploy("AccessManager.sol:AccessManager", abi.encode(address(this)));
         (uint256[] memory keys, address[] memory members) = _set(0);
         epochKeys[1] = keys;
-        VERIFIER_SET = VerifierSet(
+        VERIFIER_SET = IVerifierSet(
             deploy("VerifierSet.sol:VerifierSet", abi.encode(members, THRESHOLD, GRACE_SECONDS, 1_000, authority))
         );
-        SETTLEMENT = Settlement(deploy("Settlement.sol:Settlement", abi.encode(_parameters(authority))));
-        ESCROW = TaskEscrow(SETTLEMENT.ESCROW());
+        SETTLEMENT = ISettlement(deploy("Settlement.sol:Settlement", abi.encode(_parameters(authority))));
+        ESCROW = IEscrow(SETTLEMENT.ESCROW());
         ENTRY = ESCROW.createEntry(address(this));
     }
 

@@ -2,9 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {ITaskEscrow, Task} from "../../../contracts/interfaces/ITaskEscrow.sol";
-import {TaskEscrow} from "../../../contracts/money/TaskEscrow.sol";
 import {AccountChecks} from "./AccountChecks.sol";
 import {MoneyHandler} from "./MoneyHandler.sol";
+import {IEscrow} from "./MoneyWorld.sol";
 import {NetworkHandler} from "./NetworkHandler.sol";
 import {deploy, VM} from "./Vm.sol";
 
@@ -46,7 +46,7 @@ contract MoneyInvariants is AccountChecks {
 
     /// @notice From here, paused or not, payers get all back that they were not charged, and need nobody for it.
     function invariant_exit() external {
-        TaskEscrow escrow = handler.ESCROW();
+        IEscrow escrow = handler.ESCROW();
         for (uint256 i = 0; i < _accountsOf(handler); ++i) {
             (address holder, address desk) = _accountAt(handler, i);
             VM.prank(holder);
