@@ -14,7 +14,7 @@ const secondsOf = {
   "test/client/package.test.ts": 20,
   "test/client/prefunded.test.ts": 14,
   "test/contracts/evidence/nodeRegistryAdmit.test.ts": 6,
-  "test/contracts/money/moneyInvariants.t.sol": 120,
+  "test/contracts/money/moneyInvariants.t.sol": 80,
   "test/deploy/deployNetwork.test.ts": 10,
   "test/execution/executor.test.ts": 25,
   "test/execution/recogniser.test.ts": 10,
