@@ -12,6 +12,7 @@ import { freePorts, type StatePlaces, statePlaces } from "#scripts/network/place
 import { startChain } from "#scripts/network/startChain.ts";
 import { startDatabase } from "#scripts/network/startDatabase.ts";
 import type { ProcessOptions } from "#scripts/network/startProcess.ts";
+import { BlockMaker } from "./blockMaker.ts";
 import { type FaultyChain, faultyChain } from "./faultyChain.ts";
 import { type FaultyDatabase, faultyDatabase } from "./faultyDatabase.ts";
 import { rpc } from "./rpc.ts";
@@ -32,6 +33,7 @@ export interface ChaosProcesses {
   daemons: Supervisor;
   /** The chain itself, past every proxy. */
   chainUrl: string;
+  blocks: BlockMaker;
   /** What the daemons know of the chain, all of them the same endpoints. */
   endpoints: readonly FaultyChain[];
   /** The facilitators' database, past the proxy. */
@@ -95,7 +97,9 @@ async function bringUp(places: StatePlaces, endings: Ending[]) {
   // When the server ends, nobody needs them any more.
   books.on("error", () => undefined);
   endings.push(() => books.end());
-  return { network, setting, endpoints, database, books, chainUrl: chain.url };
+  const blocks = await BlockMaker.start(chain.url, BLOCK_SECONDS);
+  endings.push(() => blocks.stop());
+  return { network, setting, endpoints, database, books, blocks, chainUrl: chain.url };
 }
 
 /** A daemon that suffers from faults: it meets chain and database by way of the proxies, and its clock can be shifted. */
