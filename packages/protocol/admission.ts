@@ -74,24 +74,34 @@ export function challengeNonce(nodeRegistry: Domain, blockHash: string, challeng
 
 /**
  * What evidence's `user_data` binds to the signing key:
- * `keccak256(abi.encode("OPG/identity/1", tlsKeyHash, hpkeKeyHash, operator, payout, chainId, registry))`.
+ * `keccak256(abi.encode("OPG/identity/2", tlsKeyHash, hpkeKeyHash, operator, payout, chainId, registry, verifiersHash))`.
+ *
+ * @param verifiers - addresses of those whom the enclave shows requests to, see {@link verifiersHash}
  */
 export function identityBinding(
   identity: Pick<Admission, "tlsKeyHash" | "hpkeKeyHash" | "operator" | "payout">,
   nodeRegistry: Domain,
+  verifiers: readonly string[],
 ): string {
   return keccak256(
     AbiCoder.defaultAbiCoder().encode(
-      ["string", "bytes32", "bytes32", "address", "address", "uint256", "address"],
+      ["string", "bytes32", "bytes32", "address", "address", "uint256", "address", "bytes32"],
       [
-        "OPG/identity/1",
+        "OPG/identity/2",
         identity.tlsKeyHash,
         identity.hpkeKeyHash,
         identity.operator,
         identity.payout,
         nodeRegistry.chainId,
         nodeRegistry.verifyingContract,
+        verifiersHash(verifiers),
       ],
     ),
   );
+}
+
+/** `keccak256(abi.encode(verifiers))`, addresses ascending: one hash for a list in any order. */
+export function verifiersHash(verifiers: readonly string[]): string {
+  const ascending = [...verifiers].sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
+  return keccak256(AbiCoder.defaultAbiCoder().encode(["address[]"], [ascending]));
 }

@@ -101,6 +101,7 @@ export const errorStatus = {
   // A node is not admitted, or a model is not published.
   evidence_refused: 403,
   challenge_unknown: 409,
+  sealing_key_unknown: 409,
   counts_refused: 409,
   blob_not_published: 403,
   // A batch is not certified, or a call not proved.

@@ -23,7 +23,8 @@ import { signedCommitmentJson, signedVerdictJson } from "./verdict.ts";
  * | node | `POST /tasks` accepting `text/event-stream` | {@link releasedRequestJson} | events `step` ({@link streamStepJson}), `answer` ({@link answeredTaskJson}), `error` |
  * | node | `POST /tasks/{taskId}/end` | {@link releasedRequestJson} | {@link answeredTaskJson} |
  * | node | `GET /info` | | {@link nodeInfoJson} |
- * | verifier | `POST /tasks` | {@link releasedRequestJson} | `signedCommitmentJson` |
+ * | verifier | `GET /sealing-key` | | `sealingKeyJson` |
+ * | verifier | `POST /tasks` | `sealedRequestJson` of a {@link releasedRequestJson} | `signedCommitmentJson` |
  * | verifier | `POST /tasks/{taskId}/result` | `signedResultJson` | `signedVerdictJson` |
  * | verifier | `POST /tasks/{taskId}/certificate` | {@link witnessedCertificateJson} | {@link recordedJson} |
  * | verifier | `POST /admissions/challenges` | {@link challengeRequestJson} | {@link challengeJson} |
@@ -50,7 +51,7 @@ const transactionJson = z.strictObject({
  */
 export const STREAM_SECRET = "stream-secret";
 
-/** What the gateway hands a node, and a node every verifier: the released task and what it is about. */
+/** What the gateway hands a node, and its enclave seals to every verifier: the released task and what it is about. */
 export const releasedRequestJson = z.strictObject({
   task: taskJson,
   release: signedReleaseJson,

@@ -55,6 +55,10 @@ export const signedTypes = {
     { name: "resultHash", type: "bytes32" },
     { name: "reason", type: "string" },
   ],
+  SealingKey: [
+    { name: "verifier", type: "address" },
+    { name: "key", type: "bytes32" },
+  ],
   Counts: [
     { name: "epoch", type: "uint64" },
     { name: "verifiers", type: "address[]" },
@@ -122,7 +126,7 @@ function domainOf(name: string, { chainId, verifyingContract }: Domain): TypedDa
 
 /** Domain of Task, Release and Voucher. */
 export const taskEscrowDomain = (domain: Domain): TypedDataDomain => domainOf("OPG TaskEscrow", domain);
-/** Domain of Result, Verdict, Commitment, Refusal, Batch and Counts. */
+/** Domain of Result, Verdict, Commitment, Refusal, SealingKey, Batch and Counts. */
 export const settlementDomain = (domain: Domain): TypedDataDomain => domainOf("OPG Settlement", domain);
 /** Domain of Admission and Revocation. */
 export const nodeRegistryDomain = (domain: Domain): TypedDataDomain => domainOf("OPG NodeRegistry", domain);

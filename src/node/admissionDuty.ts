@@ -17,7 +17,7 @@ const LONGEST_RETRY_SECONDS = 30;
 /** What the duty works with. */
 export interface AdmissionDutyDependencies {
   network: Network;
-  enclave: Enclave;
+  enclave: Pick<Enclave, "identity" | "attestAdmission">;
   /** Pays for the admission, and may announce the node's URL. */
   operator: Wallet;
   provider: Provider;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpgError } from "#protocol/errors.ts";
-import type { ReleasedRequestJson } from "#protocol/messages.ts";
 import type { Network } from "#protocol/network.ts";
 import { type Result, resultHashOf, resultToJson, type SignedResult } from "#protocol/result.ts";
+import type { SealedRequestJson, SealingKey } from "#protocol/sealedRequest.ts";
 import { policies } from "#protocol/task.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import {
@@ -18,11 +18,14 @@ import {
 import type { Clock } from "#service/clock.ts";
 import { httpCall } from "#service/httpCall.ts";
 import { recoverSigner } from "#protocol/signedDocument.ts";
+import type { SealingKeys } from "./sealingKeys.ts";
 
 /** Longest wait for a verdict; a verifier that comes to its commitment only at the deadline has as long for that. */
 const TIMEOUT_SECONDS = 20;
 /** A verifier whose executor is full is asked again so much later. */
 const RETRY_SECONDS = 1;
+/** One that has another key has it at once. */
+const RESEAL_SECONDS = 0.1;
 
 /** One of the network's verifiers. */
 export type Verifier = Network["verifiers"][number];
@@ -36,7 +39,9 @@ export interface CheckedVerdict {
 /** One task, as every verifier is asked about it. */
 export interface Question {
   taskId: string;
-  request: ReleasedRequestJson;
+  /** Seals the request to a verifier's key, so that it alone reads it. */
+  seal: (sealingKey: SealingKey) => Promise<SealedRequestJson>;
+  sealingKeys: SealingKeys;
   /** The signed result, once there is one. */
   signed: Promise<SignedResult>;
   settlement: Domain;
@@ -55,7 +60,7 @@ export async function askVerifier({ address, url }: Verifier, question: Question
   const { taskId, settlement } = question;
   const call = { method: "POST", timeoutSeconds: TIMEOUT_SECONDS, unavailable: "verifier_unavailable" } as const;
   const tasks = `${url}/tasks`;
-  const commitment = await askCommitment(tasks, question);
+  const commitment = await askCommitment({ address, url }, question);
   checkCommitment(commitment, address, taskId, settlement);
   const { result, nodeSignature } = await question.signed;
   const body = { result: resultToJson(result), nodeSignature };
@@ -64,17 +69,26 @@ export async function askVerifier({ address, url }: Verifier, question: Question
   return { commitment, verdict };
 }
 
-/** A verifier repeats all of the task before it commits, which may take as long as the task has. */
-async function askCommitment(tasks: string, { request, deadline, clock }: Question): Promise<SignedCommitment> {
+/**
+ * A verifier repeats all of the task before it commits, which may take as long as the task has. One that is full is asked again
+ * later, and one that has another key by now gets the request sealed anew.
+ */
+async function askCommitment(verifier: Verifier, question: Question): Promise<SignedCommitment> {
+  const { seal, sealingKeys, deadline, clock } = question;
+  const url = `${verifier.url}/tasks`;
   for (;;) {
+    const sealingKey = await sealingKeys.get(verifier);
+    const body = await seal(sealingKey);
     const timeoutSeconds = Math.max(TIMEOUT_SECONDS, deadline - clock());
     const call = { method: "POST", timeoutSeconds, unavailable: "verifier_unavailable" } as const;
     try {
-      return await httpCall({ ...call, url: tasks, body: request, answer: signedCommitmentJson });
+      return await httpCall({ ...call, url, body, answer: signedCommitmentJson });
     } catch (error) {
-      const isFull = error instanceof OpgError && error.code === "rate_limited";
-      if (!isFull || clock() + RETRY_SECONDS > deadline) throw error;
-      await sleep(RETRY_SECONDS * 1000);
+      const code = error instanceof OpgError ? error.code : undefined;
+      const isAskedAgain = code === "rate_limited" || code === "sealing_key_unknown";
+      if (!isAskedAgain || clock() + RETRY_SECONDS > deadline) throw error;
+      if (code === "sealing_key_unknown") await sealingKeys.forget(verifier, sealingKey);
+      await sleep((code === "rate_limited" ? RETRY_SECONDS : RESEAL_SECONDS) * 1000);
     }
   }
 }

@@ -11,7 +11,7 @@ import type { Clock } from "#service/clock.ts";
 import { httpCall } from "#service/httpCall.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Verifier } from "./askVerifier.ts";
-import type { Facilitator } from "./checkRelease.ts";
+import type { Facilitator } from "./facilitators.ts";
 
 const TIMEOUT_SECONDS = 20;
 const FIRST_RETRY_SECONDS = 0.5;

@@ -2,12 +2,12 @@ import type { Clock } from "#service/clock.ts";
 import type { Operations } from "#service/operations.ts";
 import { addReadMetric } from "#service/readMetric.ts";
 import type { AdmissionDuty } from "./admissionDuty.ts";
-import type { Enclave } from "./enclave/enclave.ts";
+import type { RemoteEnclave } from "./remoteEnclave.ts";
 import type { RunnableModels } from "./runnableModels.ts";
 
 /** What a node's numbers are read from. */
 export interface NodeMetricsSources {
-  enclave: Pick<Enclave, "executions">;
+  enclave: Pick<RemoteEnclave, "status">;
   models: Pick<RunnableModels, "versions">;
   admission: Pick<AdmissionDuty, "leaseUntil">;
   clock: Clock;
@@ -19,7 +19,10 @@ export function addNodeMetrics(
   { enclave, models, admission, clock }: NodeMetricsSources,
 ): void {
   const executions = { name: "opg_enclave_executions_total", help: "Tasks that the enclave has begun to run." };
-  addReadMetric(registry, { ...executions, type: "counter" }, () => [{ value: enclave.executions }]);
+  addReadMetric(registry, { ...executions, type: "counter" }, async () => {
+    const { executions: value } = await enclave.status();
+    return [{ value }];
+  });
   const versions = { name: "opg_runnable_versions", help: "Published versions that this node can run." };
   addReadMetric(registry, versions, () => [{ value: models.versions.length }]);
   const lease = { name: "opg_lease_seconds_left", help: "Until the node's admission ends; 0 where it has none." };

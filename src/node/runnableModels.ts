@@ -1,22 +1,22 @@
 import type { Blobs } from "#blobs/blobs.ts";
 import type { ModelRegistryAdapter, PublishedVersion } from "#chain/modelRegistry.ts";
-import { inspectModel, type Model } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { onnxFormat } from "#protocol/model.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
-import type { VersionedModel } from "./enclave/enclave.ts";
+import type { RemoteEnclave } from "./remoteEnclave.ts";
 
 const FIRST_RETRY_SECONDS = 1;
 const LONGEST_RETRY_SECONDS = 30;
-const MAX_HELD_BYTES = 2 * 1024 ** 3;
 const MAX_VERSIONS = 1_000;
 
 /** What the watch works with. */
 export interface RunnableModelsDependencies {
   modelRegistry: Pick<ModelRegistryAdapter, "listVersions" | "version">;
   blobs: Blobs;
+  /** Checks the bytes and keeps them. */
+  enclave: Pick<RemoteEnclave, "load">;
   clock: Clock;
   logger: Logger;
 }
@@ -28,10 +28,10 @@ interface Failure {
   retryAt: number | undefined;
 }
 
-/** The versions that this node can run: published, in its format and profile, and with bytes that were checked. */
+/** The versions that this node can run: published, in its format and profile, and with bytes that its enclave has checked. */
 export class RunnableModels {
   readonly #dependencies: RunnableModelsDependencies;
-  readonly #ready = new Map<string, VersionedModel>();
+  readonly #ready = new Set<string>();
   readonly #failures = new Map<string, Failure>();
 
   constructor(dependencies: RunnableModelsDependencies) {
@@ -40,17 +40,16 @@ export class RunnableModels {
 
   /** versionIds that can be run now. */
   get versions(): string[] {
-    return [...this.#ready.keys()];
+    return [...this.#ready];
   }
 
   /**
-   * A version that can be run.
+   * Passes where a version can be run.
    *
    * @throws OpgError why it cannot be: `unknown_model`, `node_unavailable` while it loads, or what its loading failed with
    */
-  async get(versionId: string): Promise<VersionedModel> {
-    const ready = this.#ready.get(versionId);
-    if (ready) return ready;
+  async require(versionId: string): Promise<void> {
+    if (this.#ready.has(versionId)) return;
     const failure = this.#failures.get(versionId);
     if (failure) throw failure.error;
     const version = await this.#dependencies.modelRegistry.version(versionId);
@@ -82,11 +81,11 @@ export class RunnableModels {
 
   async #load(version: PublishedVersion): Promise<void> {
     const { versionId, contentDigest, name, label } = version;
-    const { blobs, logger } = this.#dependencies;
+    const { blobs, enclave, logger } = this.#dependencies;
     try {
-      const model = this.#held().get(contentDigest) ?? inspectModel(await blobs.get(contentDigest));
-      this.#requireRoom(model);
-      this.#ready.set(versionId, { version, model });
+      this.#requireRoom();
+      await enclave.load(version, () => blobs.get(contentDigest));
+      this.#ready.add(versionId);
       this.#failures.delete(versionId);
       logger.info({ versionId, digest: contentDigest, model: name, version: label }, "model ready");
     } catch (error) {
@@ -100,17 +99,10 @@ export class RunnableModels {
     }
   }
 
-  /** Models in memory by their digest: versions that differ in their price alone share one. */
-  #held(): Map<string, Model> {
-    return new Map([...this.#ready.values()].map(({ model }) => [model.digest, model]));
-  }
-
   /** Anyone may publish, so what is loaded on their word has a limit. */
-  #requireRoom(model: Model): void {
-    const held = this.#held().set(model.digest, model);
-    const bytes = [...held.values()].reduce((sum, { bytes: { length } }) => sum + length, 0);
-    if (bytes <= MAX_HELD_BYTES && this.#ready.size < MAX_VERSIONS) return;
-    throw new OpgError("node_unavailable", "This node holds as many models as it can; choose another node.", { bytes });
+  #requireRoom(): void {
+    if (this.#ready.size < MAX_VERSIONS) return;
+    throw new OpgError("node_unavailable", "This node holds as many models as it can; choose another node.");
   }
 
   #failed(versionId: string, thrown: unknown): Failure {

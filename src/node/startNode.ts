@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import type { Provider } from "ethers";
 import { z } from "zod";
-import { createDevelopmentPlatform } from "#attestation/development.ts";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
@@ -9,30 +9,33 @@ import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
-import { createExecutor, type Executor } from "#execution/executor.ts";
-import { profileDigest } from "#execution/profile.ts";
 import { address } from "#protocol/hex.ts";
 import type { NodeInfo } from "#protocol/messages.ts";
-import { domainIn, type Network } from "#protocol/network.ts";
+import type { Network } from "#protocol/network.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
 import { addSignerMetrics, observeRpc, type RpcObserver, watchChain } from "#service/chainMetrics.ts";
 import { daemonVariables, drainSeconds, privateKey, readConfig } from "#service/config.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
-import { createLogger } from "#service/logger.ts";
+import { createLogger, type Logger } from "#service/logger.ts";
 import { daemonOperations, type Operations } from "#service/operations.ts";
 import { repeat } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
-import { createEnclave } from "./enclave/createEnclave.ts";
-import type { Enclave } from "./enclave/enclave.ts";
-import { createNodeApp } from "./nodeApp.ts";
+import type { Page, PagePath } from "./enclave/hostCalls.ts";
+import type { StartOptions } from "./enclave/messages.ts";
+import { platformVariables } from "./enclave/openPlatform.ts";
+import { type EnclaveProcess, startEnclaveProcess } from "./enclaveProcess.ts";
+import { forwardConnections } from "./forwardConnections.ts";
 import { addNodeMetrics } from "./nodeMetrics.ts";
-import { schedule } from "./schedule.ts";
+import { createNodePages } from "./nodePages.ts";
+import { type HostHandlers, RemoteEnclave } from "./remoteEnclave.ts";
 import { RunnableModels } from "./runnableModels.ts";
+import { schedule } from "./schedule.ts";
 import { TaskDuty } from "./taskDuty.ts";
 import { VerifierQuorums } from "./verifierQuorums.ts";
 
 const MODEL_POLL_SECONDS = 2;
+const enclaveProgram = fileURLToPath(new URL("./enclave/main.ts", import.meta.url));
 
 const nodeVariables = {
   ...daemonVariables,
@@ -44,46 +47,69 @@ const nodeVariables = {
   OPG_PAYOUT: address.optional(),
   /** What the node announces; where it listens, where left out. */
   OPG_PUBLIC_URL: z.url().max(256).optional(),
-  /** Signs evidence in place of a platform. */
-  OPG_DEVELOPMENT_ROOT_KEY: privateKey,
+  ...platformVariables,
   /** As long as verifiers usually take for the streams that are ended, and a margin. */
   OPG_DRAIN_SECONDS: drainSeconds.default(30),
 };
 
 type NodeConfig = z.output<z.ZodObject<typeof nodeVariables>>;
 
-/** What a test may replace. */
+/** What a test, or a demonstration, may replace. */
 export interface NodeReplacements {
-  executor?: Executor;
   clock?: Clock;
+  /** Another program for the enclave, and what it finds in its environment. */
+  enclave?: { program: string; environment?: Readonly<Record<string, string>> };
 }
 
 /**
- * Starts a node: an enclave with new keys, its HTTPS server, and the duties that load models and have it admitted.
+ * Starts a node: its enclave, which is a process of its own, the port that leads into it, and the duties that load models, have
+ * it admitted and its results certified.
  *
  * @throws OpgError `configuration` or `chain_unavailable`
  */
 export async function startNode(
   environment: Readonly<Record<string, string | undefined>>,
-  { executor, clock = systemClock }: NodeReplacements = {},
+  { clock = systemClock, enclave }: NodeReplacements = {},
 ): Promise<Daemon> {
   const config = readConfig(nodeVariables, environment);
   const network = await loadNetwork(config.OPG_NETWORK);
   const logger = createLogger("node", config.OPG_LOG_LEVEL);
   const operations = daemonOperations(logger);
   const provider = await openChain(config, network, observeRpc(operations.registry, logger));
-  const ownExecutor = executor ?? (await createExecutor());
-  const enclave = await startEnclave(config, network, ownExecutor, clock);
+  const { program, environment: added } = { program: enclaveProgram, ...enclave };
+  const running = await startEnclaveProcess(program, { ...platformOf(environment), ...added });
+  try {
+    return await startHost(config, { network, operations, provider, running, clock, logger });
+  } catch (error) {
+    await running.stop();
+    provider.destroy();
+    throw error;
+  }
+}
+
+/** What a host works with. */
+interface HostParts {
+  network: Network;
+  operations: Operations;
+  provider: ChainProvider;
+  running: EnclaveProcess;
+  clock: Clock;
+  logger: Logger;
+}
+
+async function startHost(config: NodeConfig, parts: HostParts): Promise<Daemon> {
+  const { network, operations, provider, running, clock, logger } = parts;
+  const enclave = await RemoteEnclave.start(running.socket, startOptions(config, network));
   const contracts = contractsOf(network, provider);
   const blobs = new RemoteBlobs({ hub: network.hub }, { folder: new FolderBlobs(config.OPG_STATE), logger });
-  const models = new RunnableModels({ modelRegistry: contracts.modelRegistry, blobs, clock, logger });
   const shared = { ...contracts, network, enclave, operations, clock, logger };
+  const models = new RunnableModels({ ...shared, blobs });
   const tasks = new TaskDuty({ ...shared, models, quorums: new VerifierQuorums(contracts.verifierSet) });
+  const info = () => infoOf(enclave, models, config);
+  enclave.serve(hostHandlers(tasks, createNodePages({ info, enclave, operations, logger })));
+  const port = await forwardConnections(running.connections, { host: config.OPG_HOST, port: config.OPG_PORT });
+  const url = config.OPG_PUBLIC_URL ?? port.url;
   const operator = config.OPG_OPERATOR_KEY;
-  const info = () => infoOf(enclave, models, operator.address, payoutOf(config));
-  const app = createNodeApp({ tasks, info, operations, logger });
-  const server = await enclave.listen(app, { host: config.OPG_HOST, port: config.OPG_PORT });
-  const url = config.OPG_PUBLIC_URL ?? server.url;
   const admission = new AdmissionDuty({ ...shared, operator, provider, url });
   watchChain(operations, { provider, clock, maxBlockAgeSeconds: config.OPG_MAX_BLOCK_AGE_SECONDS });
   watchAdmission(operations, contracts.nodeRegistry, enclave.identity.node);
@@ -95,13 +121,33 @@ export async function startNode(
   ];
   const stop = async (): Promise<void> => {
     operations.readiness.drain();
-    tasks.endStreams();
-    const answered = (seconds: number) => server.close(seconds).then(() => tasks.drain());
+    const answered = (seconds: number) => enclave.drain(seconds).then(() => tasks.drain());
     await drain(config.OPG_DRAIN_SECONDS, [answered, ...duties.map((duty) => () => duty.stop())]);
-    await ownExecutor.close();
+    await port.close();
+    await running.stop();
     provider.destroy();
   };
-  return { url: server.url, logger, stop };
+  return { url: port.url, logger, stop, failed: running.ended.then((how) => `The node's enclave has ended: ${how}`) };
+}
+
+/** What the enclave may ask of this host. */
+function hostHandlers(tasks: TaskDuty, page: (path: PagePath) => Promise<Page>): HostHandlers {
+  return {
+    admit: async (released) => {
+      await tasks.admit(released);
+      return {};
+    },
+    begin: async (released) => {
+      tasks.begin(released);
+      return {};
+    },
+    abandon: async ({ taskId, code }) => {
+      tasks.abandon(taskId, code);
+      return {};
+    },
+    certify: (signed) => tasks.certify(signed),
+    page: ({ path }) => page(path),
+  };
 }
 
 /** Ends what runs; what has not ended in time is left. */
@@ -121,19 +167,24 @@ function openChain(config: NodeConfig, network: Network, observer: RpcObserver):
   return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observer);
 }
 
-function startEnclave(config: NodeConfig, network: Network, executor: Executor, clock: Clock): Promise<Enclave> {
-  return createEnclave({
-    platform: createDevelopmentPlatform(config.OPG_DEVELOPMENT_ROOT_KEY.signingKey, profileDigest, clock),
-    executor,
-    clock,
+/** What the enclave is bound to. */
+function startOptions(config: NodeConfig, { chainId, contracts, parameters, verifiers }: Network): StartOptions {
+  const { taskEscrow, settlement, nodeRegistry } = contracts;
+  return {
     operator: config.OPG_OPERATOR_KEY.address,
     payout: payoutOf(config),
-    domains: {
-      taskEscrow: domainIn(network, "taskEscrow"),
-      settlement: domainIn(network, "settlement"),
-      nodeRegistry: domainIn(network, "nodeRegistry"),
-    },
-  });
+    chainId,
+    contracts: { taskEscrow, settlement, nodeRegistry },
+    verifiers: verifiers.map(({ address }) => address),
+    settleWindowSeconds: parameters.settleWindowSeconds,
+  };
+}
+
+/** The platform is the enclave's: what names it is passed on as it is. */
+function platformOf(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(platformVariables).flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])),
+  );
 }
 
 function payoutOf({ OPG_PAYOUT, OPG_OPERATOR_KEY }: NodeConfig): string {
@@ -149,6 +200,8 @@ function contractsOf({ contracts, deploymentBlock }: Network, provider: Provider
   };
 }
 
-function infoOf(enclave: Enclave, models: RunnableModels, operator: string, payout: string): NodeInfo {
-  return { node: enclave.identity.node, operator, payout, versions: models.versions, executions: enclave.executions };
+async function infoOf(enclave: RemoteEnclave, models: RunnableModels, config: NodeConfig): Promise<NodeInfo> {
+  const { executions } = await enclave.status();
+  const operator = config.OPG_OPERATOR_KEY.address;
+  return { node: enclave.identity.node, operator, payout: payoutOf(config), versions: models.versions, executions };
 }

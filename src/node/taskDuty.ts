@@ -1,33 +1,29 @@
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
-import { OpgError } from "#protocol/errors.ts";
-import type { AnsweredTaskJson, ReleasedRequest } from "#protocol/messages.ts";
+import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
-import { resultToJson } from "#protocol/result.ts";
-import { stepsOf } from "#protocol/steps.ts";
-import { taskToJson } from "#protocol/task.ts";
-import { tensorsToJson } from "#protocol/tensors.ts";
+import type { SignedResult } from "#protocol/result.ts";
 import type { Clock } from "#service/clock.ts";
 import { countOutcomes, type OutcomeCounter } from "#service/countOutcomes.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import { askVerifier } from "./askVerifier.ts";
 import { certify } from "./certify.ts";
-import { checkRelease, checkTimeLeft, type Facilitator, unknownFacilitator } from "./checkRelease.ts";
 import { collectVerdicts, type CountedVerdict } from "./collectVerdicts.ts";
-import type { CompletedTask, Enclave, VersionedModel } from "./enclave/enclave.ts";
-import { handOutPrefixes, type PrefixReader } from "./handOutPrefixes.ts";
+import type { ReleasedTask } from "./enclave/checkRelease.ts";
+import type { Certification } from "./enclave/hostCalls.ts";
+import { type Facilitator, findFacilitator, unknownFacilitator } from "./facilitators.ts";
+import type { RemoteEnclave } from "./remoteEnclave.ts";
 import type { RunnableModels } from "./runnableModels.ts";
+import { SealingKeys } from "./sealingKeys.ts";
 import type { VerifierQuorums } from "./verifierQuorums.ts";
 import { Witnessing } from "./witnessing.ts";
-
-/** Longest time that steps are handed out for. */
-const LONGEST_STREAM_SECONDS = 60;
 
 /** What the duty works with. */
 export interface TaskDutyDependencies {
   network: Network;
-  enclave: Enclave;
-  models: RunnableModels;
+  /** Seals requests to verifiers. */
+  enclave: Pick<RemoteEnclave, "seal">;
+  models: Pick<RunnableModels, "require">;
   quorums: VerifierQuorums;
   taskEscrow: Pick<TaskEscrowAdapter, "isFacilitator">;
   operations: Operations;
@@ -35,28 +31,20 @@ export interface TaskDutyDependencies {
   logger: Logger;
 }
 
-/** A request that may be run here. */
-interface AdmittedRequest {
-  request: ReleasedRequest;
-  model: VersionedModel;
-  facilitator: Facilitator;
+interface RunningTask {
+  /** What the enclave has signed, once it has. */
+  signed: PromiseWithResolvers<SignedResult>;
+  certification: Promise<Certification>;
 }
 
-interface KnownTask {
-  answer: Promise<AnsweredTaskJson>;
-  /** Ends it after the step under way, where it has steps. */
-  stopping: AbortController;
-  /** Who shows it may end the stream. */
-  secret: string | undefined;
-  /** Seconds since 1970; nobody can use the answer after that. */
-  keepUntil: number;
-}
-
-/** Runs released tasks, has them checked, and gives outputs away once the certificate is with the facilitator. */
+/**
+ * Stands between the enclave, which runs tasks, and the network: says which may be run, has verifiers check them, and brings the
+ * certificate to the facilitator. It sees the task and the signed result, neither inputs nor outputs.
+ */
 export class TaskDuty {
   readonly #dependencies: TaskDutyDependencies;
-  /** Tasks that run or have been signed: a task is never computed twice. */
-  readonly #known = new Map<string, KnownTask>();
+  readonly #running = new Map<string, RunningTask>();
+  readonly #sealingKeys = new SealingKeys();
   readonly #witnessing: Witnessing;
   readonly #countTask: OutcomeCounter;
 
@@ -69,145 +57,94 @@ export class TaskDuty {
   }
 
   /**
-   * Answers a released request. The same request again gets the same answer, without another run; while it runs, it joins.
+   * Whether a task may be run here, as far as the chain and the models say.
    *
-   * @throws OpgError `invalid_release`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
-   * `invalid_tensor`, `task_request_mismatch`: nothing was computed; `execution_failed`, `charge_exceeds_ceiling`: nothing
-   * was signed; `certificate_incomplete`, `result_refused`, or what the facilitator refused the certificate with
+   * @throws OpgError `invalid_release`, `unknown_model`, `node_unavailable`, or what the model's loading failed with
    */
-  async answer(request: ReleasedRequest): Promise<AnsweredTaskJson> {
-    const admitted = await this.#admit(request);
-    return this.#join(admitted, () => this.#dependencies.enclave.run(request, admitted.model)).answer;
+  async admit({ task, release }: ReleasedTask): Promise<void> {
+    const { network, models, quorums, taskEscrow } = this.#dependencies;
+    findFacilitator(network, release.facilitator);
+    const [isFacilitator] = await Promise.all([
+      taskEscrow.isFacilitator(release.facilitator),
+      models.require(task.model),
+      quorums.refresh(),
+    ]);
+    if (!isFacilitator) throw unknownFacilitator(release.facilitator);
+  }
+
+  /** The enclave runs a task: has every verifier repeat it meanwhile. @throws OpgError `invalid_release` */
+  begin(released: ReleasedTask): void {
+    const { network, logger } = this.#dependencies;
+    const { taskId } = released.release;
+    const facilitator = findFacilitator(network, released.release.facilitator);
+    if (this.#running.has(taskId)) throw new OpgError("invalid_release", "The task runs already.", { taskId });
+    logger.info({ taskId, model: released.task.model, facilitator: facilitator.address }, "task begun");
+    const signed = Promise.withResolvers<SignedResult>();
+    signed.promise.catch(() => undefined);
+    const certification = this.#countTask(this.#finish(released, facilitator, signed.promise));
+    this.#running.set(taskId, { signed, certification });
+    certification
+      .catch((error: unknown) => logger.warn({ taskId, err: error }, "task failed"))
+      .finally(() => this.#running.delete(taskId));
+  }
+
+  /** The enclave has no result. @param code - of what it failed with; more does not leave the enclave */
+  abandon(taskId: string, code: ErrorCode): void {
+    this.#running.get(taskId)?.signed.reject(new OpgError(code, "The enclave could not run the task.", { taskId }));
+    this.#running.delete(taskId);
   }
 
   /**
-   * Answers a released request, and hands its steps out as they are computed where its model is run step by step. When the
-   * reader leaves, the last prefix that it took is the answer. The same request again gets the answer alone.
+   * The enclave has a result. The first one of a task counts.
    *
-   * @param secret - who shows it again may end the stream
-   * @returns begins it, once the checks have passed
-   * @throws OpgError as {@link TaskDuty.answer}
+   * @throws OpgError `unknown_task`, `certificate_incomplete`, `result_refused`, or what the facilitator refused it with
    */
-  async stream(
-    request: ReleasedRequest,
-    secret?: string,
-  ): Promise<(reader: PrefixReader) => Promise<AnsweredTaskJson>> {
-    const admitted = await this.#admit(request);
-    return (reader) => {
-      const run = admitted.model.model.scan
-        ? (stop: AbortSignal) => this.#handOut(admitted, reader, stop)
-        : () => this.#dependencies.enclave.run(request, admitted.model);
-      return this.#join(admitted, run, secret).answer;
-    };
-  }
-
-  /**
-   * Ends a stream at the last prefix that was taken, and answers with that. One that never began ends before its first
-   * step, so that nothing is charged and the payer's money is free at once. Who does not know the secret waits for its end.
-   *
-   * @throws OpgError as {@link TaskDuty.answer}
-   */
-  async end(request: ReleasedRequest, secret?: string): Promise<AnsweredTaskJson> {
-    const run = await this.stream(request, secret);
-    const known = this.#known.get(request.release.taskId);
-    if (known?.secret !== undefined && known.secret === secret) known.stopping.abort();
-    return run({ take: () => Promise.resolve(), signal: AbortSignal.abort() });
-  }
-
-  /** Ends all streams at the last prefix that was taken. */
-  endStreams(): void {
-    for (const { stopping } of this.#known.values()) stopping.abort();
+  async certify(signed: SignedResult): Promise<Certification> {
+    const { taskId } = signed.result;
+    const running = this.#running.get(taskId);
+    if (!running) throw new OpgError("unknown_task", "No task of this id was begun.", { taskId });
+    running.signed.resolve(signed);
+    return running.certification;
   }
 
   /** Resolves when every task that was begun has its end, and no certificate is on its way to verifiers any more. */
   async drain(): Promise<void> {
-    await Promise.allSettled([...this.#known.values()].map(({ answer }) => answer));
+    await Promise.allSettled([...this.#running.values()].map(({ certification }) => certification));
     await this.#witnessing.ended();
   }
 
-  async #admit(request: ReleasedRequest): Promise<AdmittedRequest> {
-    const { network, enclave, models, quorums, taskEscrow, clock } = this.#dependencies;
-    const { task, release } = request;
-    const facilitator = checkRelease(request, enclave.identity.node, network);
-    const [isFacilitator, model] = await Promise.all([
-      taskEscrow.isFacilitator(release.facilitator),
-      models.get(task.model),
-      quorums.refresh(),
-    ]);
-    if (!isFacilitator) throw unknownFacilitator(release.facilitator);
-    enclave.checkRequest(request, model);
-    if (!this.#known.has(release.taskId)) checkTimeLeft(task, release.releasedAt, clock());
-    return { request, model, facilitator };
-  }
-
-  #join(admitted: AdmittedRequest, run: (stop: AbortSignal) => Promise<CompletedTask>, secret?: string): KnownTask {
-    const { network, clock, logger } = this.#dependencies;
-    const { request, facilitator } = admitted;
-    const { taskId } = request.release;
-    const known = this.#known.get(taskId);
-    if (known) return known;
-    const keepUntil = request.task.deadline + network.parameters.settleWindowSeconds;
-    logger.info({ taskId, model: request.task.model, facilitator: facilitator.address }, "task begun");
-    const stopping = new AbortController();
-    const completed = run(stopping.signal);
-    const answer = this.#countTask(this.#finish(request, completed, facilitator, keepUntil));
-    this.#forget(clock());
-    const begun = { answer, stopping, secret, keepUntil };
-    this.#known.set(taskId, begun);
-    answer.catch((error: unknown) => {
-      logger.warn({ taskId, err: error }, "task failed");
-      // The executor's queue was full: nothing was run, so that it may be tried again.
-      if (error instanceof OpgError && error.code === "rate_limited") this.#known.delete(taskId);
-    });
-    return begun;
-  }
-
-  async #handOut(
-    { request, model }: AdmittedRequest,
-    reader: PrefixReader,
-    ended: AbortSignal,
-  ): Promise<CompletedTask> {
-    const { enclave, clock, logger } = this.#dependencies;
-    const { taskId } = request.release;
-    const { outputs } = model.model;
-    // Verifiers have until the deadline: one half as fast as this node still repeats all that is handed out.
-    const seconds = Math.min(LONGEST_STREAM_SECONDS, (request.task.deadline - clock()) / 2);
-    const stop = AbortSignal.any([ended, AbortSignal.timeout(Math.max(0, Math.floor(seconds * 1000)))]);
-    const onFailure = (error: unknown) => logger.warn({ taskId, err: error }, "stream ends early");
-    const completed = await handOutPrefixes(enclave.stream(request, model), reader, { outputs, stop, onFailure });
-    logger.info({ taskId, steps: stepsOf(completed.outputs) }, "stream ended");
-    return completed;
-  }
-
   async #finish(
-    request: ReleasedRequest,
-    completed: Promise<CompletedTask>,
+    released: ReleasedTask,
     facilitator: Facilitator,
-    until: number,
-  ): Promise<AnsweredTaskJson> {
-    const { clock, logger } = this.#dependencies;
-    const { taskId } = request.release;
-    const pending = this.#askVerifiers(request, completed);
-    const { outputs, signed } = await completed;
+    signing: Promise<SignedResult>,
+  ): Promise<Certification> {
+    const { network, clock, logger } = this.#dependencies;
+    const { taskId } = released.release;
+    const pending = this.#askVerifiers(released, signing);
+    const signed = await signing;
     logger.info({ taskId, amount: signed.result.amount.toString() }, "task executed");
     const agreeing = await collectVerdicts(pending);
-    const certificate = { ...signed, verdicts: agreeing.map(({ verdict }) => verdict) };
+    const verdicts = agreeing.map(({ verdict }) => verdict);
+    const certificate = { ...signed, verdicts };
+    const until = released.task.deadline + network.parameters.settleWindowSeconds;
     const transaction = await certify(facilitator, certificate, until, { clock, logger });
-    logger.info({ taskId, verdicts: agreeing.length, transaction }, "task certified");
+    logger.info({ taskId, verdicts: verdicts.length, transaction }, "task certified");
     this.#witnessing.begin(certificate, pending);
-    const { result, nodeSignature, verdicts } = certificate;
-    return { outputs: tensorsToJson(outputs), result: resultToJson(result), nodeSignature, verdicts, transaction };
+    return { verdicts, transaction };
   }
 
-  #askVerifiers(request: ReleasedRequest, completed: Promise<CompletedTask>): Promise<CountedVerdict>[] {
-    const { network, quorums, clock, logger } = this.#dependencies;
-    const { taskId } = request.release;
-    const { deadline } = request.task;
-    const signed = completed.then((task) => task.signed);
-    signed.catch(() => undefined);
-    const settlement = domainIn(network, "settlement");
-    const asked = { ...request, task: taskToJson(request.task) };
-    const question = { taskId, request: asked, signed, settlement, deadline, clock };
+  #askVerifiers({ task, release }: ReleasedTask, signed: Promise<SignedResult>): Promise<CountedVerdict>[] {
+    const { network, enclave, quorums, clock, logger } = this.#dependencies;
+    const { taskId } = release;
+    const question = {
+      taskId,
+      seal: (sealingKey: Parameters<RemoteEnclave["seal"]>[1]) => enclave.seal(taskId, sealingKey),
+      sealingKeys: this.#sealingKeys,
+      signed,
+      settlement: domainIn(network, "settlement"),
+      deadline: task.deadline,
+      clock,
+    };
     return network.verifiers.map((verifier) => {
       const counted = askVerifier(verifier, question).then((checked) => quorums.count(checked));
       counted.then(
@@ -217,9 +154,5 @@ export class TaskDuty {
       );
       return counted;
     });
-  }
-
-  #forget(now: number): void {
-    for (const [taskId, { keepUntil }] of this.#known) if (keepUntil < now) this.#known.delete(taskId);
   }
 }

@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer } from "node:https";
 import type { ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { serve, type ServerType } from "@hono/node-server";
+import type { AddressInfo, Server } from "node:net";
+import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import type { Hono } from "hono";
 import { OpgError } from "#protocol/errors.ts";
 
-/** Where and how to listen; with `tls` the server speaks HTTPS with that key and certificate (PEM). */
-export interface ListenOptions {
+/** Where to listen. */
+export interface ListenPlace {
   host: string;
   /** 0 takes a free one. */
   port: number;
+}
+
+/** Where and how to listen; with `tls` the server speaks HTTPS with that key and certificate (PEM). */
+export interface ListenOptions extends ListenPlace {
   tls?: { key: string; cert: string };
 }
 
@@ -26,20 +30,43 @@ export interface HttpServer {
 
 /** Starts listening. @throws OpgError `configuration` when the port is taken */
 export async function startHttpServer(app: Hono, { host, port, tls }: ListenOptions): Promise<HttpServer> {
-  const tlsOptions = tls ? { createServer: createTlsServer, serverOptions: tls } : {};
-  const server = serve({ fetch: app.fetch, hostname: host, port, ...tlsOptions });
-  const bound = await new Promise<AddressInfo>((resolve, reject) => {
+  const server = serverOf(app, tls);
+  const bound = await listenAt(server, { host, port });
+  return { url: `${tls ? "https" : "http"}://${host}:${bound.port}`, close: closing(server) };
+}
+
+/** Starts listening with TLS on a Unix socket. */
+export async function startSocketServer(
+  app: Hono,
+  { path, tls }: { path: string; tls: NonNullable<ListenOptions["tls"]> },
+): Promise<Pick<HttpServer, "close">> {
+  const server = serverOf(app, tls);
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+  return { close: closing(server) };
+}
+
+/** Has a server listen on a port. @throws OpgError `configuration` when it is taken */
+export function listenAt(
+  server: Pick<Server, "once" | "listen" | "address">,
+  place: ListenPlace,
+): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
     server.once("listening", () => resolve(server.address() as AddressInfo));
-    server.once("error", (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)));
+    server.once("error", (cause: NodeJS.ErrnoException) => reject(listenError(cause, place)));
+    server.listen(place);
   });
+}
+
+function serverOf({ fetch }: Hono, tls: ListenOptions["tls"]): ServerType {
+  return createAdaptorServer({ fetch, ...(tls ? { createServer: createTlsServer, serverOptions: tls } : {}) });
+}
+
+function closing(server: ServerType): HttpServer["close"] {
   const running = new RunningRequests(server);
-  return {
-    url: `${tls ? "https" : "http"}://${host}:${bound.port}`,
-    close: async (graceSeconds) => {
-      const endMs = performance.now() + graceSeconds * 1000;
-      await running.ended(graceSeconds);
-      await closeServer(server, Math.max(0, endMs - performance.now()));
-    },
+  return async (graceSeconds) => {
+    const endMs = performance.now() + graceSeconds * 1000;
+    await running.ended(graceSeconds);
+    await closeServer(server, Math.max(0, endMs - performance.now()));
   };
 }
 
@@ -81,7 +108,7 @@ function closeServer(server: ServerType, graceMs: number): Promise<void> {
   });
 }
 
-function listenError(cause: NodeJS.ErrnoException, host: string, port: number): OpgError {
+function listenError(cause: NodeJS.ErrnoException, { host, port }: ListenPlace): OpgError {
   const problem = cause.code === "EADDRINUSE" ? "is already in use" : `cannot be used (${cause.code ?? cause.message})`;
   return new OpgError(
     "configuration",

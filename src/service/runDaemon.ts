@@ -7,6 +7,8 @@ export interface Daemon {
   logger: Logger;
   /** Finishes what runs, then lets go of everything. */
   stop(): Promise<void>;
+  /** Resolves, with a sentence, when something has ended without which the daemon cannot go on: it need not be stopped then. */
+  readonly failed?: Promise<string>;
 }
 
 /**
@@ -23,6 +25,11 @@ export async function runDaemon(start: (environment: NodeJS.ProcessEnv) => Promi
   }
   daemon.logger.info({ url: daemon.url }, "listening");
   let isStopping = false;
+  void daemon.failed?.then((how) => {
+    if (isStopping) return;
+    process.stderr.write(`${how}\n`);
+    process.exit(1);
+  });
   const stop = (signal: NodeJS.Signals): void => {
     // Who asks twice does not want to wait: the exit code says that it was cut short.
     if (isStopping) process.exit(1);

@@ -3,6 +3,7 @@ import { checkEvidence } from "#attestation/checkEvidence.ts";
 import type { EvidenceRoots } from "#attestation/evidence.ts";
 import { type AdmissionRequest, admissionTypedData, challengeNonce, identityBinding } from "#protocol/admission.ts";
 import { OpgError } from "#protocol/errors.ts";
+import type { Network } from "#protocol/network.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
@@ -16,6 +17,8 @@ export interface AdmissionDutyOptions {
   nodeRegistry: Domain;
   /** Roots that the network's parameters name. */
   roots: EvidenceRoots;
+  /** The network's verifiers: a node that would show requests to others is not admitted. */
+  verifiers: Network["verifiers"];
 }
 
 /** What the duty works with. */
@@ -96,11 +99,12 @@ export class AdmissionDuty {
     now: number,
   ): Promise<void> {
     const { nodeRegistry, roots } = this.#options;
+    const verifiers = this.#options.verifiers.map(({ address }) => address);
     const { contracts } = this.#dependencies;
     const { admission, challenges } = request;
     const { measurement } = await checkEvidence(document, {
       nonce: challengeNonce(nodeRegistry, block?.hash ?? "", challenges),
-      binding: identityBinding(admission, nodeRegistry),
+      binding: identityBinding(admission, nodeRegistry, verifiers),
       node: admission.node,
       now,
       roots,

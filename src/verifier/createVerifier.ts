@@ -21,6 +21,7 @@ import { EndedEpochs } from "./endedEpochs.ts";
 import { EpochSets } from "./epochSets.ts";
 import { Models } from "./models.ts";
 import { RefusalDelivery } from "./refusalDelivery.ts";
+import { SealedRequests } from "./sealedRequests.ts";
 import { TaskDuty } from "./taskDuty.ts";
 import { VerdictDuty } from "./verdictDuty.ts";
 import { VerdictSigner } from "./verdictSigner.ts";
@@ -74,7 +75,6 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const { network, wallet, provider, blobs, store, operations, clock, logger } = dependencies;
   const { facilitators, verifiers, parameters } = network;
   const settlement = domainIn(network, "settlement");
-  const nodeRegistry = domainIn(network, "nodeRegistry");
   const domains = { taskEscrow: domainIn(network, "taskEscrow"), settlement };
   const roots = { development: parameters.developmentRoot };
   const contracts = verifierContracts(network, provider);
@@ -90,6 +90,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const challenges = new Challenges(clock, random32Bytes);
   const app = createVerifierApp({
     verifier: wallet.address,
+    sealed: new SealedRequests(wallet, settlement),
     tasks: new TaskDuty({ ...shared, models: new Models(blobs), randomBytes: random32Bytes }),
     verdicts: new VerdictDuty(
       { settlement, settleWindowSeconds: parameters.settleWindowSeconds },
@@ -97,7 +98,10 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
     ),
     witness: new WitnessDuty(shared),
     ...{ counts, ...batchDuties(shared) },
-    admissions: new AdmissionDuty({ nodeRegistry, roots }, { ...shared, challenges }),
+    admissions: new AdmissionDuty(
+      { nodeRegistry: domainIn(network, "nodeRegistry"), roots, verifiers },
+      { ...shared, challenges },
+    ),
     info: async () => {
       const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);
       return { verifier: wallet.address, epoch: Number(epoch), ...verdictCounts };

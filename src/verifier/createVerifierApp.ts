@@ -4,14 +4,9 @@ import { admissionRequestJson } from "#protocol/admission.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { batchRequestJson, earlierBatchJson } from "#protocol/batchMessages.ts";
 import { bytes32, uint } from "#protocol/hex.ts";
-import {
-  challengeRequestJson,
-  countsJson,
-  releasedRequestJson,
-  type VerifierInfo,
-  witnessedCertificateJson,
-} from "#protocol/messages.ts";
+import { challengeRequestJson, countsJson, type VerifierInfo, witnessedCertificateJson } from "#protocol/messages.ts";
 import { signedResultJson } from "#protocol/result.ts";
+import { sealedRequestJson } from "#protocol/sealedRequest.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
@@ -19,16 +14,18 @@ import type { AdmissionDuty } from "./admissionDuty.ts";
 import type { BatchDuty } from "./batches/batchDuty.ts";
 import type { HistoryDuty } from "./batches/historyDuty.ts";
 import type { CountsDuty } from "./countsDuty.ts";
+import type { SealedRequests } from "./sealedRequests.ts";
 import type { TaskDuty } from "./taskDuty.ts";
 import type { VerdictDuty } from "./verdictDuty.ts";
 import type { WitnessDuty } from "./witnessDuty.ts";
 
-/** Inputs travel as JSON, a third larger than they are. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+/** A request as large as a node takes it, a third larger by the base64 that it is sealed in. */
+const MAX_BODY_BYTES = 88 * 1024 * 1024;
 
 /** What the routes lead to. */
 export interface VerifierDuties {
   verifier: string;
+  sealed: SealedRequests;
   tasks: TaskDuty;
   verdicts: VerdictDuty;
   witness: WitnessDuty;
@@ -43,10 +40,13 @@ export interface VerifierDuties {
 
 /** A verifier's HTTP interface; see the protocol's messages. */
 export function createVerifierApp(duties: VerifierDuties): Hono {
-  const { verifier, tasks, verdicts, witness, counts, admissions, info, operations, logger } = duties;
+  const { verifier, sealed, tasks, verdicts, witness, counts, admissions, info, operations, logger } = duties;
   const app = createApp(logger, MAX_BODY_BYTES, operations);
   app.get("/info", async (context) => context.json(await info()));
-  app.post("/tasks", async (context) => context.json(await tasks.commit(await readBody(context, releasedRequestJson))));
+  app.get("/sealing-key", async (context) => context.json(await sealed.key()));
+  app.post("/tasks", async (context) => {
+    return context.json(await tasks.commit(await sealed.open(await readBody(context, sealedRequestJson))));
+  });
   app.post("/tasks/:taskId/result", async (context) => {
     const taskId = readParameter(context, "taskId", bytes32);
     return context.json(await verdicts.judge(taskId, await readBody(context, signedResultJson)));

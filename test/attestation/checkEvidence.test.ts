@@ -17,12 +17,13 @@ const identity = {
   operator: "0x00000000000000000000000000000000000000b2",
   payout: "0x00000000000000000000000000000000000000c3",
 };
+const verifiers = ["0x00000000000000000000000000000000000000e5", "0x00000000000000000000000000000000000000d6"];
 const challenges = [id("challenge 1"), id("challenge 2"), id("challenge 3")];
 const measurement = developmentMeasurement(id("profile"));
 const statement = {
   measurement,
   publicKey: enclaveKey.publicKey,
-  userData: identityBinding(identity, registry),
+  userData: identityBinding(identity, registry, verifiers),
   nonce: challengeNonce(registry, id("block"), challenges),
   timestamp: now - 10,
 };
@@ -114,17 +115,23 @@ describe("checkEvidence", () => {
     await expectRefusal(document, { ...expected, nonce: fewer }, "wrong_nonce");
   });
 
-  it("refuses evidence that was copied to another operator, payout, key, chain or registry", async () => {
+  it("refuses evidence that was copied to another operator, payout, key, chain, registry or list of verifiers", async () => {
     const other = "0x00000000000000000000000000000000000000d4";
     const bindings = [
-      identityBinding({ ...identity, operator: other }, registry),
-      identityBinding({ ...identity, payout: other }, registry),
-      identityBinding({ ...identity, tlsKeyHash: id("other") }, registry),
-      identityBinding({ ...identity, hpkeKeyHash: id("other") }, registry),
-      identityBinding(identity, { ...registry, chainId: 1n }),
-      identityBinding(identity, { ...registry, verifyingContract: other }),
+      identityBinding({ ...identity, operator: other }, registry, verifiers),
+      identityBinding({ ...identity, payout: other }, registry, verifiers),
+      identityBinding({ ...identity, tlsKeyHash: id("other") }, registry, verifiers),
+      identityBinding({ ...identity, hpkeKeyHash: id("other") }, registry, verifiers),
+      identityBinding(identity, { ...registry, chainId: 1n }, verifiers),
+      identityBinding(identity, { ...registry, verifyingContract: other }, verifiers),
+      identityBinding(identity, registry, [...verifiers, other]),
+      identityBinding(identity, registry, verifiers.slice(1)),
     ];
     for (const binding of bindings) await expectRefusal(document, { ...expected, binding }, "wrong_binding");
+  });
+
+  it("takes the verifiers in whatever order they are listed", () => {
+    expect(identityBinding(identity, registry, [...verifiers].reverse())).to.equal(expected.binding);
   });
 
   it("refuses evidence for another signing key", async () => {

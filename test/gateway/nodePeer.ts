@@ -28,7 +28,7 @@ import {
 import { type SignedVerdict, verdictTypedData } from "#protocol/verdict.ts";
 import { type EnclaveKeys, makeKeys } from "#node/enclave/makeKeys.ts";
 import type { SignedPrefix } from "#node/enclave/enclave.ts";
-import { handOutPrefixes, type PrefixReader } from "#node/handOutPrefixes.ts";
+import { handOutPrefixes, type PrefixReader } from "#node/enclave/handOutPrefixes.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
@@ -72,7 +72,7 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     if (isStopped) stop.abort();
     peer.executions += 1;
     const prefixes = sumPrefixes(answering, request, (step) => peer.stepGate(step));
-    const handing = { outputs: summingOutputs, stop: stop.signal, onFailure: () => undefined };
+    const handing = { outputs: summingOutputs, stop: stop.signal };
     const answer = handOutPrefixes(prefixes, reader, handing).then(({ outputs, signed }) =>
       certify(answering, request, outputs, signed),
     );

@@ -7,6 +7,7 @@ import { localAccount } from "#deploy/localAccounts.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { AdmissionDuty } from "#node/admissionDuty.ts";
 import { createEnclave } from "#node/enclave/createEnclave.ts";
+import { makeKeys } from "#node/enclave/makeKeys.ts";
 import { domainIn } from "#protocol/network.ts";
 import { createLogger } from "#service/logger.ts";
 import { type NodeNetwork, startNodeNetwork } from "./nodeNetwork.ts";
@@ -34,7 +35,9 @@ describe("admission", () => {
       nodeRegistry: domainIn(description, "nodeRegistry"),
     };
     const owner = { operator: operator.address, payout: operator.address };
-    const enclave = await createEnclave({ platform, executor, clock, ...owner, domains });
+    const verifiers = description.verifiers.map(({ address }) => address);
+    const bound = { ...owner, domains, verifiers };
+    const enclave = createEnclave({ platform, executor, clock, ...bound }, await makeKeys(clock()));
     const nodeRegistry = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
     const verifierSet = new VerifierSetAdapter(addresses.verifierSet, provider);
     const logger = createLogger("node", "silent");

@@ -8,6 +8,7 @@ import { inspectModel } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { createEnclave } from "#node/enclave/createEnclave.ts";
 import type { Enclave, VersionedModel } from "#node/enclave/enclave.ts";
+import { makeKeys } from "#node/enclave/makeKeys.ts";
 import { admissionTypedData, identityBinding } from "#protocol/admission.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
 import { onnxFormat, versionIdOf } from "#protocol/model.ts";
@@ -28,6 +29,7 @@ const domainOf = (last: string): Domain => ({
 const domains = { taskEscrow: domainOf("1"), settlement: domainOf("2"), nodeRegistry: domainOf("3") };
 const operator = domainOf("4").verifyingContract;
 const payout = domainOf("5").verifyingContract;
+const verifiers = [domainOf("6").verifyingContract];
 const salt = id("salt");
 const x: Tensor = { dtype: "float32", shape: [2], data: new Uint8Array(Float32Array.of(1, -2).buffer) };
 const y: Tensor = { dtype: "float32", shape: [2], data: new Uint8Array(Float32Array.of(-1, 2).buffer) };
@@ -48,10 +50,11 @@ describe("enclave", () => {
   let enclave: Enclave;
   let time = now;
 
-  const start = (): Promise<Enclave> => {
+  const start = async (): Promise<Enclave> => {
     const clock = () => time;
     const platform = createDevelopmentPlatform(root, profileDigest, clock);
-    return createEnclave({ platform, executor, clock, operator, payout, domains });
+    const bound = { operator, payout, domains, verifiers };
+    return createEnclave({ platform, executor, clock, ...bound }, await makeKeys(clock()));
   };
 
   before(async () => {
@@ -116,7 +119,7 @@ describe("enclave", () => {
     expect(verifyTypedData(domain, types, value, enclaveSignature)).to.equal(node);
     const { measurement } = await checkEvidence(evidence, {
       nonce: terms.nonce,
-      binding: identityBinding(admission, domains.nodeRegistry),
+      binding: identityBinding(admission, domains.nodeRegistry, verifiers),
       node,
       now,
       roots: { development: computeAddress(root.publicKey) },

@@ -7,6 +7,7 @@ import { inspectModel } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { createEnclave } from "#node/enclave/createEnclave.ts";
 import type { Enclave, SignedPrefix, VersionedModel } from "#node/enclave/enclave.ts";
+import { makeKeys } from "#node/enclave/makeKeys.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
 import { onnxFormat, versionIdOf } from "#protocol/model.ts";
 import { requestDigest } from "#protocol/request.ts";
@@ -50,7 +51,8 @@ describe("an enclave's stream", () => {
     executor = await createExecutor();
     const clock = () => now;
     const platform = createDevelopmentPlatform(new SigningKey(id("root")), profileDigest, clock);
-    enclave = await createEnclave({ platform, executor, clock, operator: owner, payout: owner, domains });
+    const bound = { operator: owner, payout: owner, domains, verifiers: [] };
+    enclave = createEnclave({ platform, executor, clock, ...bound }, await makeKeys(now));
   });
   after(() => executor.close());
 

@@ -2,24 +2,22 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { id, sha256 } from "ethers";
 import hre from "hardhat";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
-import { createExecutor, type Executor } from "#execution/executor.ts";
+import { createExecutor } from "#execution/executor.ts";
 import { inspectModel } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { createHubApp } from "#hub/hubApp.ts";
 import { HubBlobs } from "#hub/hubBlobs.ts";
 import { startNode } from "#node/startNode.ts";
-import type { OpgError } from "#protocol/errors.ts";
 import {
   type AnsweredTask,
   answeredTaskJson,
-  certificateJson,
-  type CertificateMessage,
   type NodeInfo,
   nodeInfoJson,
   type ReleasedRequestJson,
@@ -30,7 +28,6 @@ import { requestDigest } from "#protocol/request.ts";
 import { releaseTypedData, type SignedRelease, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
 import { type Tensor, tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
 import { type Clock, systemClock } from "#service/clock.ts";
-import { createApp, readBody } from "#service/httpApp.ts";
 import { httpCall } from "#service/httpCall.ts";
 import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
@@ -38,8 +35,10 @@ import { Operations } from "#service/operations.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { networkFixture, sign } from "#test/contracts/fixture.ts";
+import { chainTime } from "./chainTime.ts";
 import { negation } from "./models.ts";
 import { serveChain } from "./serveChain.ts";
+import { startTestFacilitator } from "./testFacilitator.ts";
 import { TestVerifier } from "./testVerifier.ts";
 
 const logger = createLogger("test", "silent");
@@ -66,7 +65,7 @@ export async function startNodeNetwork() {
   const folder = await mkdtemp(join(tmpdir(), "opg-node-"));
   const executor = await createExecutor();
   // Hardhat's blocks are a second apart at least, so that its time runs ahead of ours.
-  const time = { leadSeconds: (await fixture.now()) - systemClock() };
+  const time = chainTime(join(folder, "lead"), (await fixture.now()) - systemClock());
   const clock = () => systemClock() + time.leadSeconds;
 
   const closing: (() => Promise<unknown>)[] = [() => executor.close(), () => rm(folder, { recursive: true })];
@@ -99,7 +98,7 @@ export async function startNodeNetwork() {
   });
   const networkFile = join(folder, "network.json");
   await writeFile(networkFile, JSON.stringify(network));
-  const setting = { fixture, folder, network, networkFile, clock, hub: hub.url };
+  const setting = { fixture, folder, network, networkFile, clock, leadFile: time.file, hub: hub.url };
   const close = async (): Promise<void> => {
     for (const step of closing) await step();
     await connection.close();
@@ -126,6 +125,8 @@ interface Setting {
   network: Network;
   networkFile: string;
   clock: Clock;
+  /** Tells enclaves how far the chain's time is ahead. */
+  leadFile: string;
   hub: string;
 }
 
@@ -154,29 +155,6 @@ async function startTestHub({ addresses, provider, deploymentBlock }: Fixture, f
   const blobs = await HubBlobs.open(folder, maxBlobBytes);
   const app = createHubApp({ blobs, modelRegistry, maxBlobBytes, operations: new Operations(), logger });
   return startHttpServer(app, { host, port: 0 });
-}
-
-async function startTestFacilitator() {
-  const state = {
-    url: "",
-    certificates: [] as CertificateMessage[],
-    /** Thrown at those who bring a certificate, first to last. */
-    failures: [] as OpgError[],
-    /** Certificates wait for it. */
-    gate: Promise.resolve<unknown>(undefined),
-    close: (): Promise<void> => server.close(0),
-  };
-  const app = createApp(logger, 1_000_000);
-  app.post("/tasks/:taskId/certificate", async (context) => {
-    await state.gate;
-    const failure = state.failures.shift();
-    if (failure) throw failure;
-    const certificate = await readBody(context, certificateJson);
-    state.certificates.push(certificate);
-    return context.json({ taskId: certificate.result.taskId, state: "certified", transaction: null });
-  });
-  const server = await startHttpServer(app, { host, port: 0 });
-  return Object.assign(state, { url: server.url });
 }
 
 function publishing({ fixture, folder, hub }: Setting) {
@@ -229,7 +207,9 @@ function releasing({ fixture, network, clock }: Setting) {
   return { releaseOf, release };
 }
 
-function starting({ fixture, folder, networkFile, clock, network }: Setting) {
+const testEnclave = fileURLToPath(new URL("./programs/testEnclave.ts", import.meta.url));
+
+function starting({ fixture, folder, networkFile, clock, leadFile, network }: Setting) {
   const { nodeRegistry } = fixture;
   const payout = localAccount("governor").address;
   const environment = (operator: LocalRole) => ({
@@ -241,8 +221,15 @@ function starting({ fixture, folder, networkFile, clock, network }: Setting) {
     OPG_PAYOUT: payout,
     OPG_DEVELOPMENT_ROOT_KEY: localAccount("developmentRoot").privateKey,
   });
-  const start = (operator: LocalRole, executor?: Executor): Promise<Daemon> =>
-    startNode(environment(operator), { clock, ...(executor ? { executor } : {}) });
+  /** Starts a node on an enclave program of the tests, and says what that finds in its environment. */
+  const start = (
+    operator: LocalRole,
+    enclave: Readonly<Record<string, string>> = {},
+    program = testEnclave,
+  ): Promise<Daemon> => {
+    const replaced = { program, environment: { OPG_TEST_LEAD_FILE: leadFile, ...enclave } };
+    return startNode(environment(operator), { clock, enclave: replaced });
+  };
   /** The node that announced a daemon's URL, once it is active. */
   const admitted = async (daemon: Daemon): Promise<AdmittedNode> => {
     const { provider, deploymentBlock } = fixture;

@@ -1,6 +1,5 @@
 import { expect } from "chai";
 import { id, sha256 } from "ethers";
-import type { Executor } from "#execution/executor.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { ReleasedRequestJson } from "#protocol/messages.ts";
 import { domainIn } from "#protocol/network.ts";
@@ -153,7 +152,7 @@ describe("startNode", () => {
 
     it("refuse, each by itself, what an altered executor gives, and the outputs stay", async function () {
       this.timeout(60_000);
-      const dishonest = await network.admitted(await network.start("operator2", alteredExecutor(network.executor)));
+      const dishonest = await network.admitted(await network.start("operator2", { OPG_TEST_ALTERING: "1" }));
       try {
         await network.loaded(dishonest, versionId);
         const certificates = network.facilitator.certificates.length;
@@ -268,19 +267,3 @@ describe("startNode", () => {
     expect(registered.sequence).to.equal(1n);
   });
 });
-
-/** An executor that runs the model, and then changes what came out. */
-function alteredExecutor(executor: Executor): Executor {
-  return {
-    run: async (model, inputs) => {
-      const outputs = await executor.run(model, inputs);
-      return Object.fromEntries(
-        Object.entries(outputs).map(([name, tensor]) => [
-          name,
-          { ...tensor, data: tensor.data.map((byte, index) => (index === 0 ? byte ^ 1 : byte)) },
-        ]),
-      );
-    },
-    close: () => Promise.resolve(),
-  };
-}

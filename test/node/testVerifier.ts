@@ -4,15 +4,17 @@ import { checkEvidence } from "#attestation/checkEvidence.ts";
 import type { Executor } from "#execution/executor.ts";
 import { type Model, tensorOrder } from "#execution/inspectModel.ts";
 import { admissionRequestJson, admissionTypedData, challengeNonce, identityBinding } from "#protocol/admission.ts";
-import { releasedRequestJson, type WitnessedCertificate, witnessedCertificateJson } from "#protocol/messages.ts";
+import { type WitnessedCertificate, witnessedCertificateJson } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { responseDigest, resultHashOf, signedResultJson } from "#protocol/result.ts";
+import { sealedRequestJson } from "#protocol/sealedRequest.ts";
 import { policies, taskIdOf } from "#protocol/task.ts";
 import { tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
 import { commitmentOf, commitmentTypedData, refusalTypedData, verdictTypedData } from "#protocol/verdict.ts";
 import { createApp, readBody } from "#service/httpApp.ts";
 import { startHttpServer } from "#service/httpServer.ts";
 import { createLogger } from "#service/logger.ts";
+import { SealedRequests } from "#verifier/sealedRequests.ts";
 
 type TypedData = Pick<ReturnType<typeof verdictTypedData>, "domain" | "types"> & { value: object };
 
@@ -37,6 +39,8 @@ export class TestVerifier {
   tamper: (route: string, answer: object) => object = (_route, answer) => answer;
   readonly #options: TestVerifierOptions;
   readonly #opened = new Map<string, { response: string; salt: string }>();
+  /** Made with the first question after each start. */
+  #sealed: SealedRequests | undefined;
   readonly #challenge = hexlify(randomBytes(32));
   #close: () => Promise<void> = () => Promise.resolve();
 
@@ -56,6 +60,8 @@ export class TestVerifier {
         this.calls.push(path);
         return context.json(this.tamper(path, await answer(context)));
       });
+    this.#sealed = undefined;
+    app.get("/sealing-key", async (context) => context.json(await this.#sealedRequests().key()));
     route("/admissions/challenges", async () => ({ verifier: this.address, challenge: this.#challenge }));
     route("/admissions", (context) => this.#admit(context));
     route("/tasks", (context) => this.#commit(context));
@@ -73,6 +79,11 @@ export class TestVerifier {
     await this.#close();
   }
 
+  #sealedRequests(): SealedRequests {
+    const { wallet, network } = this.#options;
+    return (this.#sealed ??= new SealedRequests(wallet, domainIn(network(), "settlement")));
+  }
+
   #sign({ domain, types, value }: TypedData): Promise<string> {
     return this.#options.wallet.signTypedData(domain, types, { ...value });
   }
@@ -83,7 +94,11 @@ export class TestVerifier {
     const { admission, evidence, blockNumber, challenges } = await readBody(context, admissionRequestJson);
     await checkEvidence(Buffer.from(evidence, "base64"), {
       nonce: challengeNonce(nodeRegistry, await blockHash(blockNumber), challenges),
-      binding: identityBinding(admission, nodeRegistry),
+      binding: identityBinding(
+        admission,
+        nodeRegistry,
+        network().verifiers.map(({ address }) => address),
+      ),
       node: admission.node,
       now: clock(),
       roots: { development: network().parameters.developmentRoot },
@@ -95,7 +110,8 @@ export class TestVerifier {
 
   async #commit(context: Context): Promise<object> {
     const { network, model, executor, clock } = this.#options;
-    const { task, salt, inputs } = await readBody(context, releasedRequestJson);
+    const sealed = await readBody(context, sealedRequestJson);
+    const { task, salt, inputs } = await this.#sealedRequests().open(sealed);
     const outputs = await executor.run(model, tensorsFromJson(inputs));
     const response = responseDigest(salt, tensorsDigest(tensorOrder(model.outputs), outputs));
     const opening = { response, salt: hexlify(randomBytes(32)) };

@@ -29,6 +29,8 @@ interface Changes {
   statement?: Partial<Statement>;
   /** Who signs the evidence instead of the development root. */
   root?: SigningKey;
+  /** Whom the enclave would show requests to. */
+  verifiers?: string[];
   /** What the admission says otherwise, with the enclave's signature over it. */
   admission?: Partial<Admission>;
   /** What the admission says otherwise, after the enclave has signed it. */
@@ -52,6 +54,7 @@ describe("POST /admissions of a verifier", () => {
 
   async function makeRequest(changes: Changes = {}): Promise<{ admission: Admission; body: AdmissionRequestJson }> {
     const domain = fixture.domainOf("nodeRegistry");
+    const addresses = fixture.network.verifiers.map(({ address }) => address);
     const challenges = changes.challenges ?? [await askChallenge(verifier)];
     const block = await fixture.provider.getBlock(changes.blockNumber ?? "latest");
     const proper = await fixture.makeAdmission({ node });
@@ -60,7 +63,7 @@ describe("POST /admissions of a verifier", () => {
       {
         measurement: approvedMeasurement,
         publicKey: enclave.signingKey.publicKey,
-        userData: identityBinding(proper, domain),
+        userData: identityBinding(proper, domain, changes.verifiers ?? addresses),
         nonce: challengeNonce(domain, block?.hash ?? "", challenges),
         timestamp: fixture.time.now,
         ...changes.statement,

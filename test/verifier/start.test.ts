@@ -5,12 +5,14 @@ import { expect } from "chai";
 import { Hono } from "hono";
 import { OpgError } from "#protocol/errors.ts";
 import { refusalJson, type RefusalMessage, verifierInfoJson } from "#protocol/messages.ts";
+import { sealingKeyJson } from "#protocol/sealedRequest.ts";
 import { signedVerdictJson } from "#protocol/verdict.ts";
 import { httpCall } from "#service/httpCall.ts";
 import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
 import { documentedMetrics, readMetrics } from "#test/docs/documentedMetrics.ts";
 import { type ServedChain, serveChain } from "#test/node/serveChain.ts";
 import { startVerifier } from "#verifier/start.ts";
+import { sealRequest } from "./sealRequest.ts";
 import { emptyDatabase } from "./testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
@@ -89,7 +91,8 @@ describe("startVerifier", () => {
         const response = await fetch(daemon.url + path, { method: "POST", body: JSON.stringify(content) });
         return response.json();
       };
-      await post("/tasks", body);
+      const key = sealingKeyJson.parse(await (await fetch(`${daemon.url}/sealing-key`)).json());
+      await post("/tasks", await sealRequest(key, fixture.network.chainId, body));
       const answer = await post(`/tasks/${taskId}/result`, await fixture.answer(task, { amount: 1n }));
       const verdict = signedVerdictJson.parse(answer);
       expect(verdict).to.include({ agrees: false, reason: "charge_mismatch" });

@@ -13,6 +13,7 @@ import { modelIdOf, onnxFormat, type ModelVersion, versionIdOf } from "#protocol
 import type { Network } from "#protocol/network.ts";
 import { requestDigest } from "#protocol/request.ts";
 import { responseDigest, type Result, resultToJson, type SignedResultJson } from "#protocol/result.ts";
+import { sealingKeyJson } from "#protocol/sealedRequest.ts";
 import { releaseTypedData, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
 import { type NamedTensors, tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
 import { createLogger } from "#service/logger.ts";
@@ -21,6 +22,7 @@ import { openVerifierStore, type VerifierStore } from "#store/verifierStore.ts";
 import { networkFixture, sign } from "#test/contracts/fixture.ts";
 import { buildGraph, node as operator, value } from "#test/execution/buildGraph.ts";
 import { createVerifier } from "#verifier/createVerifier.ts";
+import { sealRequest } from "./sealRequest.ts";
 
 /** A model that doubles what it is given. */
 const doubling = buildGraph({
@@ -86,7 +88,7 @@ export async function verifierFixture() {
       onRefusal: () => undefined,
       logger: silent,
     });
-    return { ...verifier, store, address: wallet.address, post: posting(verifier.app) };
+    return { ...verifier, store, address: wallet.address, post: posting(verifier.app, network.chainId) };
   };
   const base = { ...fixture, network, version, modelBytes: doubling, folder, time, runs, start, stop };
   return { ...base, ...requestMaking(base) };
@@ -101,10 +103,19 @@ interface StartChanges {
   store?: Partial<VerifierStore>;
 }
 
-/** An app's answer to a body. */
-function posting(app: { request: (path: string, init: RequestInit) => Response | Promise<Response> }) {
+/** An app's answer to a body; a released request is sealed to it. */
+function posting(
+  app: { request: (path: string, init?: RequestInit) => Response | Promise<Response> },
+  chainId: number,
+) {
+  const sealed = async (body: ReleasedRequestJson): Promise<unknown> => {
+    const key = sealingKeyJson.parse(await (await app.request("/sealing-key")).json());
+    return sealRequest(key, chainId, body);
+  };
   return async (path: string, body: unknown): Promise<{ status: number; body: unknown }> => {
-    const response = await app.request(path, { method: "POST", body: JSON.stringify(body) });
+    const isRequest = path === "/tasks" && typeof body === "object" && body !== null && "release" in body;
+    const content = isRequest ? await sealed(body as ReleasedRequestJson) : body;
+    const response = await app.request(path, { method: "POST", body: JSON.stringify(content) });
     return { status: response.status, body: await response.json() };
   };
 }

@@ -1,5 +1,4 @@
 import { sha256, type Wallet } from "ethers";
-import type { Hono } from "hono";
 import type { Platform } from "#attestation/evidence.ts";
 import { checkInputs } from "#execution/checkInputs.ts";
 import type { Executor } from "#execution/executor.ts";
@@ -18,7 +17,6 @@ import { type Task, taskIdOf } from "#protocol/task.ts";
 import { type NamedTensors, tensorBytes, tensorsDigest, tensorsFromJson } from "#protocol/tensors.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import type { Clock } from "#service/clock.ts";
-import { type HttpServer, type ListenOptions, startHttpServer } from "#service/httpServer.ts";
 import type {
   AdmissionTerms,
   AttestedAdmission,
@@ -27,7 +25,7 @@ import type {
   SignedPrefix,
   VersionedModel,
 } from "./enclave.ts";
-import { type EnclaveKeys, makeKeys } from "./makeKeys.ts";
+import type { EnclaveKeys } from "./makeKeys.ts";
 
 /** A signature takes a few milliseconds, and a step may take less. */
 const SIGN_EVERY_MS = 25;
@@ -39,19 +37,27 @@ export interface EnclaveOptions {
   clock: Clock;
   operator: string;
   payout: string;
-  domains: { taskEscrow: Domain; settlement: Domain; nodeRegistry: Domain };
+  domains: EnclaveDomains;
+  /** Those whom requests may be sealed to. */
+  verifiers: readonly string[];
 }
 
-/** Starts an enclave in this process: it makes its keys now and keeps them in memory. */
-export async function createEnclave(options: EnclaveOptions): Promise<Enclave> {
-  return new ProcessEnclave(options, await makeKeys(options.clock()));
+/** Domains of what an enclave signs and checks. */
+export interface EnclaveDomains {
+  taskEscrow: Domain;
+  settlement: Domain;
+  nodeRegistry: Domain;
 }
 
-class ProcessEnclave implements Enclave {
+/** Makes an enclave of its keys, which it keeps in memory. */
+export function createEnclave(options: EnclaveOptions, keys: EnclaveKeys): Enclave {
+  return new KeyedEnclave(options, keys);
+}
+
+class KeyedEnclave implements Enclave {
   readonly identity: Enclave["identity"];
   readonly #options: EnclaveOptions;
   readonly #signer: Wallet;
-  readonly #tls: EnclaveKeys["tls"];
   readonly #checkedModels = new WeakSet<VersionedModel>();
   #executions = 0;
 
@@ -59,7 +65,6 @@ class ProcessEnclave implements Enclave {
     this.identity = keys.identity;
     this.#options = options;
     this.#signer = keys.signer;
-    this.#tls = keys.tls;
   }
 
   get executions(): number {
@@ -67,10 +72,10 @@ class ProcessEnclave implements Enclave {
   }
 
   async attestAdmission({ nonce, ...terms }: AdmissionTerms): Promise<AttestedAdmission> {
-    const { platform, operator, payout, domains } = this.#options;
+    const { platform, operator, payout, domains, verifiers } = this.#options;
     const { node, publicKey, tlsKeyHash, hpkeKeyHash } = this.identity;
     const bound = { operator, payout, tlsKeyHash, hpkeKeyHash };
-    const userData = identityBinding(bound, domains.nodeRegistry);
+    const userData = identityBinding(bound, domains.nodeRegistry, verifiers);
     const evidence = await platform.attest({ publicKey, userData, nonce });
     const admission: Admission = {
       node,
@@ -122,10 +127,6 @@ class ProcessEnclave implements Enclave {
       signedMs = performance.now();
       yield { steps, outputs, signed };
     }
-  }
-
-  listen(app: Hono, where: Omit<ListenOptions, "tls">): Promise<HttpServer> {
-    return startHttpServer(app, { ...where, tls: this.#tls });
   }
 
   async #sign(

@@ -1,11 +1,9 @@
-import type { Hono } from "hono";
 import type { Model } from "#execution/inspectModel.ts";
 import type { Admission } from "#protocol/admission.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
 import type { ModelVersion } from "#protocol/model.ts";
 import type { SignedResult } from "#protocol/result.ts";
 import type { NamedTensors } from "#protocol/tensors.ts";
-import type { HttpServer, ListenOptions } from "#service/httpServer.ts";
 
 /** The public half of an enclave. */
 export interface EnclaveIdentity {
@@ -34,7 +32,7 @@ export interface AttestedAdmission {
   enclaveSignature: string;
 }
 
-/** A model as the host hands it in; the enclave checks that the version's id covers all of it. */
+/** A model as it was handed in; the enclave checks that the version's id covers all of it. */
 export interface VersionedModel {
   version: ModelVersion;
   model: Model;
@@ -57,10 +55,7 @@ export interface SignedPrefix {
   signed: SignedResult;
 }
 
-/**
- * The side of a node that holds keys and plaintext. The host reaches it through these calls alone, and none of them
- * gives a private key away or signs what the host made up.
- */
+/** What holds a node's keys and runs its tasks: it gives no private key away, and signs only what it made itself. */
 export interface Enclave {
   readonly identity: EnclaveIdentity;
   /** Runs begun since the enclave started. */
@@ -90,7 +85,4 @@ export interface Enclave {
    * @throws OpgError as {@link Enclave.run}
    */
   stream(request: ReleasedRequest, model: VersionedModel): AsyncGenerator<SignedPrefix, void>;
-
-  /** Serves an app over TLS with the enclave's own key. */
-  listen(app: Hono, where: Omit<ListenOptions, "tls">): Promise<HttpServer>;
 }

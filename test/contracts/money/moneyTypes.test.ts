@@ -12,7 +12,7 @@ import { ethers, loadMoney, networkHelpers, walletOf } from "./moneyFixture.ts";
 /** Checked by the money contracts; the hashes of all others are compared where they are checked, or never on chain. */
 const moneyTypes: SignedType[] = ["Task", "Result", "Verdict", "Counts", "Handover", "Voucher", "Deposit", "Batch"];
 const evidenceTypes: SignedType[] = ["Admission", "Revocation"];
-const offChainTypes: SignedType[] = ["Release", "Commitment", "Refusal"];
+const offChainTypes: SignedType[] = ["Release", "Commitment", "Refusal", "SealingKey"];
 
 async function harnessFixture() {
   return ethers.deployContract("MoneyTypesHarness");

@@ -1,19 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { createExecutor } from "#execution/executor.ts";
+import { fileURLToPath } from "node:url";
 import { startNode } from "#node/startNode.ts";
 import { runDaemon } from "#service/runDaemon.ts";
 
-/** A node that takes OPG_TEST_RUN_SECONDS longer for every run. */
-const delayMs = Number(process.env["OPG_TEST_RUN_SECONDS"]) * 1000;
-const executor = await createExecutor();
-await runDaemon((environment) =>
-  startNode(environment, {
-    executor: {
-      close: () => executor.close(),
-      run: async (model, inputs) => {
-        await sleep(delayMs);
-        return executor.run(model, inputs);
-      },
-    },
-  }),
-);
+const program = fileURLToPath(new URL("./slowEnclave.ts", import.meta.url));
+
+/** A node whose enclave takes OPG_TEST_RUN_SECONDS longer for every run. */
+await runDaemon((environment) => {
+  const { OPG_TEST_RUN_SECONDS = "0" } = environment;
+  return startNode(environment, { enclave: { program, environment: { OPG_TEST_RUN_SECONDS } } });
+});

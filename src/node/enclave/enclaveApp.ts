@@ -1,14 +1,15 @@
-import type { Hono } from "hono";
+import type { Hono, MiddlewareHandler } from "hono";
 import { OpgError } from "#protocol/errors.ts";
-import { type NodeInfo, releasedRequestJson, STREAM_SECRET, type StreamStepJson } from "#protocol/messages.ts";
+import { releasedRequestJson, STREAM_SECRET, type StreamStepJson } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import { createApp, errorBodyOf, readBody } from "#service/httpApp.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import { acceptsEvents, type EventWriter, sendEvents } from "#service/sendEvents.ts";
-import type { SignedPrefix } from "./enclave/enclave.ts";
-import type { TaskDuty } from "./taskDuty.ts";
+import type { SignedPrefix } from "./enclave.ts";
+import type { EnclaveTasks } from "./enclaveTasks.ts";
+import type { HostCalls, PagePath } from "./hostCalls.ts";
 
 /** Inputs travel as base64 in JSON. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
@@ -17,16 +18,19 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 const LONGEST_WAIT_SECONDS = 20;
 
 /** What the routes work with. */
-export interface NodeAppDependencies {
-  tasks: Pick<TaskDuty, "answer" | "stream" | "end">;
-  info: () => NodeInfo;
+export interface EnclaveAppDependencies {
+  tasks: Pick<EnclaveTasks, "answer" | "stream" | "end">;
+  host: Pick<HostCalls, "page">;
   operations: Operations;
   logger: Logger;
 }
 
-/** Routes of a node: `POST /tasks`, as one answer or as events, `POST /tasks/{taskId}/end`, `GET /info`. */
-export function createNodeApp({ tasks, info, operations, logger }: NodeAppDependencies): Hono {
-  const app = createApp(logger, MAX_BODY_BYTES, operations);
+/**
+ * What a node serves under its TLS key: `POST /tasks`, as one answer or as events, and `POST /tasks/{taskId}/end`. Pages about
+ * the node are the host's.
+ */
+export function createEnclaveApp({ tasks, host, operations, logger }: EnclaveAppDependencies): Hono {
+  const app = createApp(logger, MAX_BODY_BYTES, operations, hostPages(host));
   app.post("/tasks", async (context) => {
     const request = await readBody(context, releasedRequestJson);
     if (!acceptsEvents(context)) return context.json(await tasks.answer(request));
@@ -40,14 +44,30 @@ export function createNodeApp({ tasks, info, operations, logger }: NodeAppDepend
     }
     return context.json(await tasks.end(request, context.req.header(STREAM_SECRET)));
   });
-  app.get("/info", (context) => context.json(info()));
+  app.get("/info", () => hostPage(host, "/info"));
   return app;
+}
+
+/** Answered while the node drains, too. */
+const operationsPages: ReadonlySet<string> = new Set<PagePath>(["/health", "/ready", "/metrics"]);
+
+function hostPages(host: Pick<HostCalls, "page">): MiddlewareHandler {
+  return async (context, next) => {
+    const { method, path } = context.req;
+    return method === "GET" && operationsPages.has(path) ? hostPage(host, path as PagePath) : next();
+  };
+}
+
+/** Has the host say what is asked about the node; nothing of the request but the page's name goes there. */
+async function hostPage(host: Pick<HostCalls, "page">, path: PagePath): Promise<Response> {
+  const { status, contentType, body } = await host.page(path);
+  return new Response(body, { status, headers: { "Content-Type": contentType, "Cache-Control": "no-store" } });
 }
 
 /** Steps as they come, then the answer, or the error in its place. */
 async function sendTask(
   { send, signal }: EventWriter,
-  begin: Awaited<ReturnType<TaskDuty["stream"]>>,
+  begin: Awaited<ReturnType<EnclaveTasks["stream"]>>,
   logger: Logger,
 ): Promise<void> {
   const take = ({ steps, outputs, signed: { result, nodeSignature } }: SignedPrefix): Promise<void> => {

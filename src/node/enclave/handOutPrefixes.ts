@@ -1,7 +1,7 @@
 import type { TensorSpec } from "#protocol/model.ts";
 import { joinSteps } from "#protocol/steps.ts";
 import type { NamedTensors } from "#protocol/tensors.ts";
-import type { CompletedTask, SignedPrefix } from "./enclave/enclave.ts";
+import type { CompletedTask, SignedPrefix } from "./enclave.ts";
 
 /** Who takes the steps of a stream as they come. */
 export interface PrefixReader {
@@ -17,8 +17,6 @@ export interface HandingOut {
   outputs: readonly TensorSpec[];
   /** Ends the stream after the step under way. */
   stop: AbortSignal;
-  /** Told what ended the stream early, when something was handed out already. */
-  onFailure: (error: unknown) => void;
 }
 
 /**
@@ -30,7 +28,7 @@ export interface HandingOut {
 export async function handOutPrefixes(
   prefixes: AsyncIterable<SignedPrefix>,
   reader: PrefixReader,
-  { outputs, stop, onFailure }: HandingOut,
+  { outputs, stop }: HandingOut,
 ): Promise<CompletedTask> {
   const taken: NamedTensors[] = [];
   let last: CompletedTask["signed"] | undefined;
@@ -49,7 +47,6 @@ export async function handOutPrefixes(
     }
   } catch (error) {
     if (taken.length === 0) throw error;
-    onFailure(error);
   }
   if (!last) throw new Error("the enclave signed nothing");
   return { outputs: joinSteps(outputs, taken), signed: last };

@@ -1,37 +1,33 @@
 import { OpgError } from "#protocol/errors.ts";
 import type { ReleasedRequest } from "#protocol/messages.ts";
-import { domainIn, type Network } from "#protocol/network.ts";
+import { isSignedBy } from "#protocol/signedDocument.ts";
 import { policies, releaseTypedData, type Task, taskIdOf } from "#protocol/task.ts";
-import { recoverSigner } from "#protocol/signedDocument.ts";
+import type { Domain } from "#protocol/typedData.ts";
 
 /** How far a release may lie in the past or, by another clock, in the future. */
 export const MAX_RELEASE_AGE_SECONDS = 60;
 
+/** What of a request the host may see. */
+export type ReleasedTask = Pick<ReleasedRequest, "task" | "release">;
+
 /** Less than this before its deadline, a task is not begun. */
 export const MIN_SECONDS_LEFT = 3;
 
-/** One of the network's facilitators. */
-export type Facilitator = Network["facilitators"][number];
-
 /**
- * Checks that a facilitator of the network released this task to this node. Whether the facilitator is registered on
- * chain is the caller's to ask.
+ * Checks that the facilitator that a release names released this task to this node. Whether that one is a facilitator at all,
+ * the chain alone can say.
  *
  * @param node - this node's signing address
- * @returns who released it, and so who takes its certificate
  * @throws OpgError `invalid_release` or `task_terms_mismatch`
  */
-export function checkRelease({ task, release }: ReleasedRequest, node: string, network: Network): Facilitator {
-  const taskEscrow = domainIn(network, "taskEscrow");
+export function checkRelease({ task, release }: ReleasedTask, node: string, taskEscrow: Domain): void {
   const taskId = taskIdOf(task, taskEscrow);
   if (release.taskId !== taskId) {
     throw new OpgError("invalid_release", "The release is for another task; send the one for this task.", { taskId });
   }
-  if (recoverSigner(releaseTypedData(release, taskEscrow), release.signature) !== release.facilitator) {
+  if (!isSignedBy(release.facilitator, releaseTypedData(release, taskEscrow), release.signature)) {
     throw new OpgError("invalid_release", "The release is not signed by the facilitator that it names.", { taskId });
   }
-  const facilitator = network.facilitators.find(({ address }) => address === release.facilitator);
-  if (!facilitator) throw unknownFacilitator(release.facilitator);
   if (task.node !== node) {
     throw new OpgError("invalid_release", `The task is for node ${task.node}; send it there.`, { node: task.node });
   }
@@ -39,13 +35,6 @@ export function checkRelease({ task, release }: ReleasedRequest, node: string, n
     const message = `Policy ${task.policy} is not offered here; ask for a task under policy ${policies.reExecution}.`;
     throw new OpgError("task_terms_mismatch", message, { policy: task.policy });
   }
-  return facilitator;
-}
-
-/** The error for a release by somebody who may not release. */
-export function unknownFacilitator(facilitator: string): OpgError {
-  const message = `${facilitator} is no facilitator of this network; pay through one that is.`;
-  return new OpgError("invalid_release", message, { facilitator });
 }
 
 /**

@@ -1,0 +1,3 @@
+import { runEnclave } from "./runEnclave.ts";
+
+await runEnclave();

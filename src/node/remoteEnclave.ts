@@ -1,0 +1,109 @@
+import type { Socket } from "node:net";
+import { encodeBase64 } from "ethers";
+import { OpgError } from "#protocol/errors.ts";
+import type { ModelVersion } from "#protocol/model.ts";
+import type { SealedRequestJson, SealingKey } from "#protocol/sealedRequest.ts";
+import type { AdmissionTerms, AttestedAdmission, EnclaveIdentity } from "./enclave/enclave.ts";
+import { type Handlers, MessageChannel } from "./enclave/messageChannel.ts";
+import {
+  enclaveRequests,
+  hostRequests,
+  MAX_ENCLAVE_FRAME_BYTES,
+  PIECE_BYTES,
+  type StartOptions,
+} from "./enclave/messages.ts";
+
+/** What a host does for its enclave. */
+export type HostHandlers = Handlers<typeof enclaveRequests>;
+
+type HostChannel = MessageChannel<typeof hostRequests, typeof enclaveRequests>;
+
+interface Serving {
+  handlers?: HostHandlers;
+}
+
+/** How an enclave is doing. */
+export interface EnclaveStatus {
+  /** Runs begun since it started. */
+  executions: number;
+  /** In Prometheus' text format. */
+  metrics: string;
+}
+
+/** The enclave as its host sees it: messages over a socket, and nothing else. */
+export class RemoteEnclave {
+  readonly identity: EnclaveIdentity;
+  readonly #channel: HostChannel;
+
+  readonly #serving: Serving;
+
+  private constructor(identity: EnclaveIdentity, channel: HostChannel, serving: Serving) {
+    this.identity = identity;
+    this.#channel = channel;
+    this.#serving = serving;
+  }
+
+  /** Binds a new enclave to what it is for, and has it serve. @throws OpgError `node_unavailable`, `configuration` */
+  static async start(socket: Socket, options: StartOptions): Promise<RemoteEnclave> {
+    const serving: Serving = {};
+    const handlers = () => {
+      if (serving.handlers) return serving.handlers;
+      throw new OpgError("node_unavailable", "The node is starting; try again in a moment.");
+    };
+    const spoken = { asked: hostRequests, answered: enclaveRequests, handlers, maxBytes: MAX_ENCLAVE_FRAME_BYTES };
+    const channel = new MessageChannel(socket, spoken);
+    return new RemoteEnclave(await channel.ask("start", options), channel, serving);
+  }
+
+  /** Answers what the enclave asks from now on. */
+  serve(handlers: HostHandlers): void {
+    this.#serving.handlers = handlers;
+  }
+
+  /** Has fresh evidence made for a challenge, and an admission signed under it. */
+  async attestAdmission({ epoch, ...terms }: AdmissionTerms): Promise<AttestedAdmission> {
+    return this.#channel.ask("attest", { ...terms, epoch: Number(epoch) });
+  }
+
+  /**
+   * Has a version run from now on.
+   *
+   * @param fetchBytes - its file, asked for where the enclave does not have it
+   * @throws OpgError `invalid_model`, `model_bytes_mismatch`, `node_unavailable`
+   */
+  async load(version: ModelVersion, fetchBytes: () => Promise<Uint8Array>): Promise<void> {
+    if (await this.#add(version)) return;
+    const bytes = await fetchBytes();
+    for (let offset = 0; offset < bytes.length; offset += PIECE_BYTES) {
+      const piece = bytes.subarray(offset, offset + PIECE_BYTES);
+      const { contentDigest: digest } = version;
+      await this.#channel.ask("piece", { digest, totalBytes: bytes.length, offset, piece });
+    }
+    await this.#add(version);
+  }
+
+  /** Has a running task's request sealed to a verifier. @throws OpgError `unknown_task`, `invalid_signature` */
+  async seal(taskId: string, sealingKey: SealingKey): Promise<SealedRequestJson> {
+    const { ciphertext, ...sealed } = await this.#channel.ask("seal", { taskId, sealingKey });
+    return { ...sealed, ciphertext: encodeBase64(ciphertext) };
+  }
+
+  status(): Promise<EnclaveStatus> {
+    return this.#channel.ask("status", {});
+  }
+
+  /** Has it end what runs and take nothing on any more. */
+  async drain(seconds: number): Promise<void> {
+    await this.#channel.ask("drain", { seconds });
+  }
+
+  async #add({ meter, ...version }: ModelVersion): Promise<boolean> {
+    const { modelId, contentDigest, storageId, format, profile } = version;
+    const { base, perInputByte, perOutputByte } = meter;
+    const { isRunnable } = await this.#channel.ask("version", {
+      ...{ modelId, contentDigest, storageId, format, profile },
+      meter: { base: `${base}`, perInputByte: `${perInputByte}`, perOutputByte: `${perOutputByte}` },
+    });
+    return isRunnable;
+  }
+}
