@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import type { Blobs } from "#blobs/blobs.ts";
 import { AccountReaderAdapter } from "#chain/accountReader.ts";
 import type { Executor } from "#execution/executor.ts";
+import type { VerifierInfo } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
@@ -70,6 +71,15 @@ function batchDuties(
   };
 }
 
+async function infoOf(
+  verifier: string,
+  verifierSet: VerifierContracts["verifierSet"],
+  store: VerifierStore,
+): Promise<VerifierInfo> {
+  const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);
+  return { verifier, epoch: Number(epoch), ...verdictCounts };
+}
+
 /** Puts a verifier's duties together; nothing runs yet. */
 export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const { network, wallet, provider, blobs, store, operations, clock, logger } = dependencies;
@@ -102,10 +112,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
       { nodeRegistry: domainIn(network, "nodeRegistry"), roots, verifiers },
       { ...shared, challenges },
     ),
-    info: async () => {
-      const [epoch, verdictCounts] = await Promise.all([verifierSet.currentEpoch(), store.verdictCounts()]);
-      return { verifier: wallet.address, epoch: Number(epoch), ...verdictCounts };
-    },
+    info: () => infoOf(wallet.address, verifierSet, store),
     operations,
     logger,
   });

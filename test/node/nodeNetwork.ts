@@ -259,7 +259,7 @@ function starting({ fixture, folder, networkFile, clock, leadFile, network }: Se
     const { provider, deploymentBlock } = fixture;
     return new NodeRegistryAdapter(network.contracts.nodeRegistry, provider, deploymentBlock).node(node);
   };
-  return { start, admitted, loaded, registered, payout };
+  return { environment, start, admitted, loaded, registered, payout };
 }
 
 /** Asks until there is an answer. */
