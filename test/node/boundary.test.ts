@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { id, sha256 } from "ethers";
 import { encodeFrame } from "#node/enclave/frames.ts";
+import { startEnclaveProcess } from "#node/enclaveProcess.ts";
 import { MessageChannel } from "#node/enclave/messageChannel.ts";
 import { hostRequests, PIECE_BYTES } from "#node/enclave/messages.ts";
 import { socketNames } from "#node/enclave/socketNames.ts";
@@ -225,25 +226,19 @@ describe("between an enclave and its host", function () {
   });
 
   it("the enclave outlives a signal, ends when its host is gone, and takes its sockets along", async () => {
-    const folder = join(record, "sockets");
-    mkdirSync(folder);
-    const env = { ...process.env, ...network.environment("operator1"), OPG_ENCLAVE_SOCKETS: folder };
-    const enclave = spawn(process.execPath, [programOf("../../src/node/enclave/main.ts")], { env });
-    const ended = once(enclave, "close");
-    const path = join(folder, socketNames.messages);
-    await eventually(() => Promise.resolve(existsSync(path) || undefined));
-    const socket = connect(path);
+    const program = programOf("../../src/node/enclave/main.ts");
+    const running = await startEnclaveProcess(program, network.environment("operator1"));
     const { taskEscrow, settlement, nodeRegistry } = network.network.contracts;
     const owner = network.payout;
     const bound = { operator: owner, payout: owner, chainId: 1, settleWindowSeconds: 0, verifiers: [] };
-    const channel = new MessageChannel(socket, {
+    const channel = new MessageChannel(running.socket, {
       ...{ asked: hostRequests, answered: {}, handlers: () => ({}), maxBytes: 1_000_000 },
     });
     await channel.ask("start", { ...bound, contracts: { taskEscrow, settlement, nodeRegistry } });
-    enclave.kill("SIGTERM");
+    process.kill(running.pid, "SIGTERM");
     expect((await channel.ask("status", {})).executions).to.equal(0);
     channel.close();
-    expect((await ended)[0]).to.equal(0);
-    expect(existsSync(folder)).to.equal(false);
+    expect(await running.ended).to.equal("exit code 0");
+    expect(existsSync(dirname(running.connections))).to.equal(false);
   });
 });

@@ -1,26 +1,28 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 
-/** Regions above this are reserved, not filled. */
-const LONGEST_REGION = 1 << 30;
+const PAGE_BYTES = 4096;
+/** Of an entry of the page map: the page is in memory, or was swapped out. */
+const PRESENT = 3n << 62n;
 
 /** Whether this machine lets us read what our own processes have in memory. */
-export const canReadMemory = existsSync("/proc/self/mem");
+export const canReadMemory = existsSync("/proc/self/pagemap");
 
 /** Which of some bytes are anywhere in the writable memory of a process of ours. */
 export function searchMemory(pid: number, wanted: Readonly<Record<string, Buffer>>): string[] {
-  const maps = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n");
   const memory = openSync(`/proc/${pid}/mem`, "r");
+  const pages = openSync(`/proc/${pid}/pagemap`, "r");
   const found = new Set<string>();
   try {
-    for (const line of maps) {
+    for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")) {
       const [, from = "", to = ""] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
-      const length = Number.parseInt(to, 16) - Number.parseInt(from, 16);
-      if (!(length > 0 && length <= LONGEST_REGION)) continue;
-      const region = readRegion(memory, Number.parseInt(from, 16), length);
-      for (const name of whatIsIn(region, wanted)) found.add(name);
+      if (from === "") continue;
+      for (const [start, end] of filledRuns(pages, Number.parseInt(from, 16), Number.parseInt(to, 16))) {
+        for (const name of whatIsIn(readBytes(memory, start, end - start), wanted)) found.add(name);
+      }
     }
   } finally {
     closeSync(memory);
+    closeSync(pages);
   }
   return [...found].sort();
 }
@@ -30,12 +32,27 @@ export function whatIsIn(bytes: Buffer, wanted: Readonly<Record<string, Buffer>>
   return Object.entries(wanted).flatMap(([name, part]) => (bytes.includes(part) ? [name] : []));
 }
 
-function readRegion(memory: number, from: number, length: number): Buffer {
-  const region = Buffer.alloc(length);
+/** Pages that hold something, side by side as far as they are: most of what an engine reserves, it never fills. */
+function* filledRuns(pages: number, from: number, to: number): Generator<[number, number], void> {
+  const entries = readBytes(pages, (from / PAGE_BYTES) * 8, ((to - from) / PAGE_BYTES) * 8);
+  let start: number | undefined;
+  for (let at = from; at < to; at += PAGE_BYTES) {
+    const offset = ((at - from) / PAGE_BYTES) * 8;
+    const isFilled = offset + 8 <= entries.length && (entries.readBigUInt64LE(offset) & PRESENT) !== 0n;
+    if (isFilled) start ??= at;
+    if (isFilled || start === undefined) continue;
+    yield [start, at];
+    start = undefined;
+  }
+  if (start !== undefined) yield [start, to];
+}
+
+function readBytes(file: number, from: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
   try {
-    return region.subarray(0, readSync(memory, region, 0, length, from));
+    return bytes.subarray(0, readSync(file, bytes, 0, length, from));
   } catch {
-    // Special regions of the kernel's cannot be read, nor what was let go of meanwhile.
+    // What belongs to the kernel cannot be read, nor what was let go of meanwhile.
     return Buffer.alloc(0);
   }
 }
