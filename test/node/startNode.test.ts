@@ -139,6 +139,15 @@ describe("startNode", () => {
       }
     });
 
+    it("that were started anew get the request sealed to their new key", async () => {
+      const [restarted] = network.verifiers;
+      await restarted!.stop();
+      await restarted!.start();
+      const { body } = await network.release(node.address, versionId, [9.5]);
+      const { verdicts } = await node.answer(body);
+      expect(verdicts.map(({ verifier }) => verifier)).to.include(restarted!.address);
+    });
+
     it("whose words do not hold do not count", async () => {
       const [first, second] = network.verifiers;
       first!.tamper = (route, answer) => (route === "/tasks" ? { ...answer, commitment: id("other") } : answer);

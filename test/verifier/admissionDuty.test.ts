@@ -137,6 +137,13 @@ describe("POST /admissions of a verifier", () => {
       expectRefused({ admission: { [field]: changed } }, refused({ reason: "wrong_binding" })));
   }
 
+  it("refuses an enclave that would show requests to others than the network's verifiers", async () => {
+    const known = fixture.network.verifiers.map(({ address }) => address);
+    for (const verifiers of [[...known, fixture.wallets.stranger.address], known.slice(1), []]) {
+      await expectRefused({ verifiers }, refused({ reason: "wrong_binding" }));
+    }
+  });
+
   it("refuses another measurement, evidence or signing key than the evidence's", async () => {
     await expectRefused({ admission: { measurement: id("other code") } }, refused({ field: "measurement" }));
     await expectRefused({ admission: { evidenceHash: id("other evidence") } }, refused({ field: "evidenceHash" }));

@@ -130,6 +130,9 @@ describe("POST /tasks of a verifier", () => {
 
   it("refuses what is no released request", async () => {
     await expectRefused({ task: 1 }, 400, "invalid_body");
+    const { body } = await fixture.makeRequest();
+    const open = await verifier.app.request("/tasks", { method: "POST", body: JSON.stringify(body) });
+    expect(open.status, "a request that is not sealed").to.equal(400);
     const response = await verifier.app.request("/tasks", { method: "POST", body: "{" });
     expect(response.status).to.equal(400);
   });
