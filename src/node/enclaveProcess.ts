@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpgError } from "#protocol/errors.ts";
-import { platformVariables } from "./enclave/openPlatform.ts";
 import { socketNames } from "./enclave/socketNames.ts";
 
 const CONNECT_SECONDS = 60;
@@ -14,7 +13,7 @@ const STOP_SECONDS = 5;
 const KEPT_CHARACTERS = 2_000;
 
 /** All of this process's environment that an enclave gets; the operator's key is not among it. */
-const passedOn = ["NODE_COMPILE_CACHE", "NODE_OPTIONS", "PATH", "TMPDIR", ...Object.keys(platformVariables)];
+const passedOn = ["NODE_COMPILE_CACHE", "NODE_OPTIONS", "PATH", "TMPDIR"];
 
 /** An enclave's program, and the sockets that lead to it. */
 export interface EnclaveProcess {
@@ -32,7 +31,7 @@ export interface EnclaveProcess {
 /**
  * Starts an enclave's program with a folder of its own for its sockets, which nobody but this user reaches, and connects to it.
  *
- * @param environment - what it gets besides; its values win
+ * @param environment - what it is configured by
  * @throws OpgError `configuration` with what it says, when it ends before it can be reached
  */
 export async function startEnclaveProcess(
@@ -40,7 +39,7 @@ export async function startEnclaveProcess(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<EnclaveProcess> {
   const folder = mkdtempSync(join(tmpdir(), "opg-enclave-"));
-  const given = Object.fromEntries(passedOn.map((name) => [name, environment[name] ?? process.env[name]]));
+  const given = Object.fromEntries(passedOn.map((name) => [name, process.env[name]]));
   const child = spawn(process.execPath, [program], {
     env: { ...given, ...environment, OPG_ENCLAVE_SOCKETS: folder },
     stdio: ["ignore", "ignore", "pipe"],

@@ -14,7 +14,7 @@ import { seal } from "#service/sealing.ts";
 import { createEnclave, type EnclaveDomains } from "./createEnclave.ts";
 import type { Enclave } from "./enclave.ts";
 import { createEnclaveApp } from "./enclaveApp.ts";
-import { EnclaveTasks, requestBytes } from "./enclaveTasks.ts";
+import { EnclaveTasks } from "./enclaveTasks.ts";
 import { HeldModels } from "./heldModels.ts";
 import { type EnclaveChannel, hostCalls } from "./hostCalls.ts";
 import type { EnclaveKeys } from "./makeKeys.ts";
@@ -47,6 +47,8 @@ export class EnclaveService {
   readonly #dependencies: EnclaveServiceDependencies;
   readonly #models = new HeldModels();
   readonly #operations = new Operations();
+  /** Verifiers' own, by their addresses. */
+  readonly #sealingKeys = new Map<string, string>();
   #starting: Promise<Started> | undefined;
 
   constructor(dependencies: EnclaveServiceDependencies) {
@@ -126,15 +128,24 @@ export class EnclaveService {
   }
 
   async #seal(taskId: string, sealingKey: SealingKey) {
-    const { options, domains, tasks } = await this.#started();
+    const { domains, tasks } = await this.#started();
+    const { verifier, key } = sealingKey;
+    await this.#checkSealingKey(sealingKey);
+    const context = { info: sealingInfo(domains.settlement.chainId, verifier), aad: taskId };
+    return { taskId, key, ...(await seal(key, tasks.requestBytes(taskId), context)) };
+  }
+
+  /** A key is checked once: to recover a signer takes longer than to seal. */
+  async #checkSealingKey(sealingKey: SealingKey): Promise<void> {
+    const { options, domains } = await this.#started();
     const { verifier, key, signature } = sealingKey;
-    const isVerifiers = isSignedBy(verifier, sealingKeyTypedData(sealingKey, domains.settlement), signature);
-    if (!options.verifiers.includes(verifier) || !isVerifiers) {
+    if (this.#sealingKeys.get(verifier) === key) return;
+    const document = sealingKeyTypedData(sealingKey, domains.settlement);
+    if (!options.verifiers.includes(verifier) || !isSignedBy(verifier, document, signature)) {
       const message = "The key is not signed by a verifier that this enclave was started with.";
       throw new OpgError("invalid_signature", message, { verifier });
     }
-    const context = { info: sealingInfo(domains.settlement.chainId, verifier), aad: taskId };
-    return { taskId, key, ...(await seal(key, requestBytes(tasks.requestOf(taskId)), context)) };
+    this.#sealingKeys.set(verifier, key);
   }
 
   /** Everything that runs is given its end; what has not ended in time is left. */

@@ -36,8 +36,8 @@ interface KnownTask {
   stopping: AbortController;
   /** Who shows it may end the stream. */
   secret: string | undefined;
-  /** What verifiers get, sealed; until the deadline. */
-  request: ReleasedRequest | undefined;
+  /** What verifiers get, sealed: made when the first asks, and kept until the deadline. */
+  bytes: (() => Uint8Array) | undefined;
   /** Seconds since 1970; nothing is signed after it. */
   deadline: number;
   /** Seconds since 1970; nobody can use the answer after that. */
@@ -100,11 +100,11 @@ export class EnclaveTasks {
     return run({ take: () => Promise.resolve(), signal: AbortSignal.abort() });
   }
 
-  /** The request of a task that was begun and whose deadline has not passed. @throws OpgError `unknown_task` */
-  requestOf(taskId: string): ReleasedRequest {
+  /** The request of a task that was begun and whose deadline has not passed, as it travels. @throws OpgError `unknown_task` */
+  requestBytes(taskId: string): Uint8Array {
     this.#forget(this.#dependencies.clock());
-    const request = this.#known.get(taskId)?.request;
-    if (request) return request;
+    const bytes = this.#known.get(taskId)?.bytes;
+    if (bytes) return bytes();
     throw new OpgError("unknown_task", "No task of this id runs here.", { taskId });
   }
 
@@ -140,7 +140,9 @@ export class EnclaveTasks {
     const completed = run(stopping.signal);
     const answer = this.#finish(request, completed);
     this.#forget(clock());
-    const begun = { answer, stopping, secret, request, deadline, keepUntil: deadline + settleWindowSeconds };
+    let bytes: Uint8Array | undefined;
+    const keepUntil = deadline + settleWindowSeconds;
+    const begun = { answer, stopping, secret, bytes: () => (bytes ??= encode(request)), deadline, keepUntil };
     this.#known.set(taskId, begun);
     answer.catch(() => undefined);
     completed.catch((error: unknown) => {
@@ -179,12 +181,11 @@ export class EnclaveTasks {
   #forget(now: number): void {
     for (const [taskId, known] of this.#known) {
       if (known.keepUntil < now) this.#known.delete(taskId);
-      else if (known.deadline < now) known.request = undefined;
+      else if (known.deadline < now) known.bytes = undefined;
     }
   }
 }
 
-/** A released request as it travels. */
-export function requestBytes({ task, ...request }: ReleasedRequest): Uint8Array {
+function encode({ task, ...request }: ReleasedRequest): Uint8Array {
   return Buffer.from(JSON.stringify({ ...request, task: taskToJson(task) }));
 }

@@ -1,3 +1,4 @@
+import { sha256 } from "ethers";
 import { inspectModel, type Model } from "#execution/inspectModel.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { type ModelVersion, versionIdOf } from "#protocol/model.ts";
@@ -56,13 +57,12 @@ export class HeldModels {
   }
 
   #hold(expected: string, bytes: Uint8Array): void {
-    const model = inspectModel(bytes);
-    if (model.digest === expected) {
-      this.#models.set(expected, model);
-      return;
+    const digest = sha256(bytes);
+    if (digest !== expected) {
+      const message = "The model's bytes do not hash to the version's digest; they were not run.";
+      throw new OpgError("model_bytes_mismatch", message, { digest, expected });
     }
-    const message = "The model's bytes do not hash to the version's digest; they were not run.";
-    throw new OpgError("model_bytes_mismatch", message, { digest: model.digest, expected });
+    this.#models.set(expected, inspectModel(bytes));
   }
 
   /** Anyone may publish, so what is held on their word has a limit. */
