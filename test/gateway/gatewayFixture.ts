@@ -22,7 +22,7 @@ import { Operations } from "#service/operations.ts";
 import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
 import { summingModel } from "#test/execution/summingModel.ts";
-import { emptyDatabase } from "#test/verifier/testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { doublingModel, doublingTerms } from "./doublingModel.ts";
 import { type FacilitatorPeer, startFacilitatorPeer } from "./facilitatorPeer.ts";
 import { startNodePeer } from "./nodePeer.ts";
