@@ -87,6 +87,7 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
       node: peer.address,
       operator,
       payout: operator,
+      hpkeConfig: keys.identity.hpkeConfig,
       versions: peer.versions,
       executions: peer.executions,
     };
