@@ -1,0 +1,285 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { getBytes, id, Wallet } from "ethers";
+import { type Client, type ClientOptions, createClient, type Fetch, memoryState, OpgError } from "#client/index.ts";
+import { askNode, fileState } from "#client/node.ts";
+import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { makeKeys } from "#node/enclave/makeKeys.ts";
+import { createApp } from "#service/httpApp.ts";
+import { startHttpServer } from "#service/httpServer.ts";
+import { createLogger } from "#service/logger.ts";
+import { approvedMeasurement } from "#test/contracts/fixture.ts";
+import { someInputs } from "#test/gateway/doublingModel.ts";
+import { gatewayFixture, type GatewayFixture } from "#test/gateway/gatewayFixture.ts";
+import { lyingChain, type ToldEntry } from "./lyingChain.ts";
+import { lyingGateway, type Lies } from "./lyingGateway.ts";
+import { fetchFrom, payingClient } from "./payingClient.ts";
+
+const wanted = { model: "doubling", inputs: someInputs };
+
+async function refusalOf(call: Promise<unknown>): Promise<OpgError> {
+  const error = await call.catch((cause: unknown) => cause);
+  if (error instanceof OpgError) return error;
+  throw new Error("nothing was refused", { cause: error });
+}
+
+describe("a client that holds nodes to the registry", () => {
+  let fixture: GatewayFixture;
+  /** What was signed, and what the gateway was sent beside requests for offers. */
+  let signatures: number;
+  let payments: number;
+
+  before(async () => {
+    fixture = await gatewayFixture();
+  });
+  beforeEach(() => {
+    signatures = 0;
+    payments = 0;
+  });
+  after(() => fixture.stop());
+
+  function watchedClient(fetch: Fetch, options: Partial<ClientOptions> = {}): Client {
+    const { payer } = fixture.wallets;
+    const signer = {
+      address: payer.address,
+      signTypedData: (...document: Parameters<typeof payer.signTypedData>) => {
+        signatures += 1;
+        return payer.signTypedData(...document);
+      },
+    };
+    const watched: Fetch = (url, init) => {
+      if (init.headers["payment-signature"] !== undefined) payments += 1;
+      return fetch(url, init);
+    };
+    return payingClient(fixture, { signer, fetch: watched, ...options });
+  }
+
+  async function expectRefused(call: Promise<unknown>, reason: string, values: object = {}): Promise<void> {
+    const refused = await refusalOf(call);
+    expect(refused.code).to.equal("node_refused");
+    expect(refused.values).to.include({ reason, ...values });
+    expect({ signatures, payments }).to.deep.equal({ signatures: 0, payments: 0 });
+  }
+
+  const offering = (lie: NonNullable<Lies["offer"]>): Fetch => lyingGateway(fixture, { offer: lie });
+  const telling = (lie: Partial<ToldEntry>): Fetch => lyingChain(fetchFrom(fixture), fixture.network.rpcUrl, lie);
+  const nameOf = (index: 0 | 1): string => fixture.nodes[index].address;
+
+  describe("signs nothing", () => {
+    it("for a node that was never admitted", async () => {
+      const node = Wallet.createRandom().address;
+      await expectRefused(watchedClient(offering((_, task) => (task.node = node))).infer(wanted), "not_admitted", {
+        node,
+      });
+    });
+
+    it("for a node whose lease ends before the task's deadline", async () => {
+      const { leaseUntil } = await payingClient(fixture).node(nameOf(0));
+      const lie: Lies["offer"] = (_, task) => Object.assign(task, { node: nameOf(0), deadline: leaseUntil + 1 });
+      const client = watchedClient(offering(lie), { clock: () => leaseUntil - 100 });
+      await expectRefused(client.infer(wanted), "lease_too_short", { node: nameOf(0), leaseUntil });
+    });
+
+    it("for a node of another measurement than it insists on", async () => {
+      const client = watchedClient(fetchFrom(fixture), { measurements: [id("another")] });
+      await expectRefused(client.infer(wanted), "measurement_not_accepted", { measurement: approvedMeasurement });
+    });
+
+    it("where the chain does not answer", async () => {
+      const dead: Fetch = async (url, init) =>
+        url === fixture.network.rpcUrl ? new Response("", { status: 502 }) : fetchFrom(fixture)(url, init);
+      expect((await refusalOf(watchedClient(dead).infer(wanted))).code).to.equal("chain_unavailable");
+      expect(signatures).to.equal(0);
+    });
+
+    it("when a plain call names such a node, or one is to be paid out of an account", async () => {
+      const lying = offering((_, task) => (task.node = Wallet.createRandom().address));
+      const body = JSON.stringify(wanted);
+      const init = { method: "POST", headers: { "content-type": "application/json" }, body };
+      const client = watchedClient(lying, { maxAmount: 10_000n, account: { maxAtStake: 10_000n } });
+      await expectRefused(client.fetch(`${fixture.network.gateway}/v1/infer`, init), "not_admitted");
+      await expectRefused(client.infer(wanted), "not_admitted");
+      expect(await client.account.show()).to.include({ cap: 0n, reserved: 0n });
+    });
+
+    for (const field of ["operator", "payout", "measurement", "tlsKeyHash"] as const) {
+      it(`when the chain tells another ${field} of a node than it did before`, async () => {
+        const folder = await mkdtemp(join(tmpdir(), "opg-pins-"));
+        const state = (): ClientOptions["state"] => fileState(folder);
+        const always = (fetch: Fetch): Client =>
+          watchedClient(fetch, { state: state()!, clock: () => fixture.time.now });
+        for (const { address } of fixture.nodes) await always(fetchFrom(fixture)).node(address);
+        const lie = field === "operator" || field === "payout" ? fixture.wallets.stranger.address : id("another");
+        await expectRefused(always(telling({ [field]: lie })).infer(wanted), "identity_changed", { field });
+        expect((await always(fetchFrom(fixture)).infer(wanted)).receipt.result.amount).to.equal(1_096n);
+        await rm(folder, { recursive: true });
+      });
+    }
+  });
+
+  it("signs for a node of the measurement that it insists on", async () => {
+    const measurements = [id("another"), approvedMeasurement.toUpperCase().replace("0X", "0x")];
+    expect((await watchedClient(fetchFrom(fixture), { measurements }).infer(wanted)).outputs).to.have.property("y");
+  });
+
+  it("asks for another offer where only the node is not acceptable", async () => {
+    let offers = 0;
+    const lying = offering((_, task) => (offers++ < 2 ? (task.node = Wallet.createRandom().address) : undefined));
+    expect((await watchedClient(lying).infer(wanted)).outputs).to.have.property("y");
+    expect({ signatures, payments }).to.deep.equal({ signatures: 1, payments: 1 });
+  });
+
+  it("asks the chain once for a node, and not again for half a minute", async () => {
+    const time = { now: fixture.time.now };
+    const asked: string[] = [];
+    const counting: Fetch = (url, init) => {
+      if (url === fixture.network.rpcUrl) asked.push(String(init.body));
+      return fetchFrom(fixture)(url, init);
+    };
+    const only: Fetch = lyingGateway(fixture, { offer: (_, task) => (task.node = nameOf(0)) });
+    const client = watchedClient((url, init) => (url === fixture.network.rpcUrl ? counting : only)(url, init), {
+      clock: () => time.now,
+    });
+    await client.infer(wanted);
+    expect(asked).to.have.length(2);
+    time.now += 29;
+    await client.infer(wanted);
+    expect(asked).to.have.length(2);
+    time.now += 1;
+    await client.infer(wanted);
+    expect(asked).to.have.length(4);
+  });
+
+  it("gives out nothing for a result that is paid elsewhere than the registry says", async () => {
+    const [one, other] = fixture.nodes;
+    for (const node of fixture.nodes) node.payout = fixture.wallets.stranger.address;
+    try {
+      const refused = await refusalOf(payingClient(fixture).infer(wanted));
+      expect(refused.code).to.equal("invalid_receipt");
+      expect(refused.values).to.include({ part: "result.payout" });
+    } finally {
+      one.payout = other.payout = fixture.wallets.operator.address;
+    }
+  });
+
+  describe("gives the key to seal a request with", () => {
+    type Told = Record<string, string | number | null>;
+
+    /** A gateway that tells of nodes what the registry and they themselves say, but for the lies. */
+    function nodeTelling(lies: Told): Fetch {
+      const { nodeRegistry } = fixture.network.contracts;
+      const registry = new NodeRegistryAdapter(nodeRegistry, fixture.provider, 0);
+      return async (url, init) => {
+        const [, address] = /\/v1\/nodes\/(0x\w{40})$/.exec(url) ?? [];
+        if (address === undefined) return fetchFrom(fixture)(url, init);
+        const { operator, measurement, leaseUntil, tlsKeyHash } = await registry.node(address);
+        const admitted = await payingClient(fixture).node(address);
+        const { hpkeConfig } = await askNode(admitted);
+        const told = { node: address, operator, url: admitted.url, measurement, leaseUntil, tlsKeyHash, hpkeConfig };
+        return Response.json({ ...told, ...lies });
+      };
+    }
+
+    it("as the node was admitted with it, whether the gateway or the node tells it", async () => {
+      const client = watchedClient(nodeTelling({}));
+      const node = await client.node(nameOf(0));
+      const { hpkeConfig } = await askNode(node);
+      expect(await client.sealingKey(nameOf(0))).to.deep.equal(getBytes(hpkeConfig));
+      expect(await client.sealingKey(nameOf(0), hpkeConfig)).to.deep.equal(getBytes(hpkeConfig));
+    });
+
+    it("and none that was swapped", async () => {
+      const { hpkeConfig } = await askNode(await payingClient(fixture).node(nameOf(1)));
+      const client = watchedClient(nodeTelling({ hpkeConfig }));
+      await expectRefused(client.sealingKey(nameOf(0)), "sealing_key", { node: nameOf(0) });
+      await expectRefused(client.sealingKey(nameOf(0), hpkeConfig), "sealing_key");
+      const silent = watchedClient(nodeTelling({ hpkeConfig: null }));
+      expect((await refusalOf(silent.sealingKey(nameOf(0)))).code).to.equal("node_unavailable");
+    });
+
+    it("and none for a fake entry of a node", async () => {
+      const [address, digest] = [Wallet.createRandom().address, id("another")];
+      const lies: Told = {
+        node: address,
+        operator: address,
+        measurement: digest,
+        tlsKeyHash: digest,
+        hpkeKeyHash: digest,
+      };
+      for (const [field, lie] of Object.entries(lies)) {
+        const client = watchedClient(nodeTelling({ [field]: lie }));
+        await expectRefused(client.sealingKey(nameOf(0)), "entry_mismatch", { node: nameOf(0), field });
+      }
+    });
+  });
+
+  it("asks a node itself only where it holds its TLS key", async () => {
+    const keys = await makeKeys(fixture.time.now);
+    const app = createApp(createLogger("node", "silent"), 1_000);
+    let asked = 0;
+    app.get("/info", (context) => context.json({ asked: (asked += 1) }));
+    const impostor = await startHttpServer(app, { host: "127.0.0.1", port: 0, tls: keys.tls });
+    const node = await payingClient(fixture).node(nameOf(0));
+    try {
+      expect(await askNode(node)).to.include({ node: nameOf(0), payout: node.payout });
+      await expectRefused(askNode({ ...node, url: impostor.url }), "tls_key", { node: nameOf(0) });
+      expect(asked).to.equal(0);
+      const own = { ...node, url: impostor.url, tlsKeyHash: keys.identity.tlsKeyHash };
+      expect((await refusalOf(askNode(own))).code).to.equal("node_unavailable");
+      expect(asked).to.equal(1);
+      await expectRefused(askNode({ ...node, payout: nameOf(1) }), "entry_mismatch", { field: "payout" });
+      for (const url of [node.url.replace("https", "http"), "", "https://127.0.0.1:9/"]) {
+        expect((await refusalOf(askNode({ ...node, url }))).code, url).to.equal("node_unavailable");
+      }
+    } finally {
+      await impostor.close(0);
+    }
+  });
+
+  it("says what it needs to hold a node to anything", async () => {
+    const { gateway } = fixture.network;
+    const signer = fixture.wallets.payer;
+    const blind = createClient({ gateway, signer, fetch: fetchFrom(fixture) });
+    expect((await refusalOf(blind.node(nameOf(0)))).code).to.equal("configuration");
+    expect((await refusalOf(payingClient(fixture).node("0x12"))).code).to.equal("configuration");
+    expect((await refusalOf(payingClient(fixture).sealingKey(nameOf(0), "key"))).code).to.equal("configuration");
+    const insisting = (measurements: string[]) => () => payingClient(fixture, { measurements });
+    for (const made of [
+      insisting([]),
+      insisting(["0x12"]),
+      () => createClient({ gateway, signer, measurements: [approvedMeasurement] }),
+    ]) {
+      expect(made).to.throw(OpgError).with.property("code", "configuration");
+    }
+  });
+
+  // These change the registry for good, and so stand last.
+  describe("signs nothing any more", () => {
+    it("for a node that was retired, whoever else knows it", async () => {
+      await fixture.nodeRegistry.connect(fixture.wallets.operator).retire(nameOf(0));
+      const client = watchedClient(
+        offering((_, task) => (task.node = nameOf(0))),
+        { state: memoryState() },
+      );
+      await expectRefused(client.infer(wanted), "retired", { node: nameOf(0) });
+    });
+
+    it("for a node whose measurement was ended", async () => {
+      const data = fixture.nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, 0, 1]);
+      await fixture.govern({ to: fixture.network.contracts.nodeRegistry, data });
+      const client = watchedClient(offering((_, task) => (task.node = nameOf(1))));
+      await expectRefused(client.infer(wanted), "measurement_ended", { measurement: approvedMeasurement });
+    });
+
+    it("for a node whose lease has ended", async () => {
+      const { leaseUntil } = await fixture.nodeRegistry.nodes(nameOf(1));
+      const now = Number(leaseUntil);
+      const lie: Lies["offer"] = (_, task) => Object.assign(task, { node: nameOf(1), deadline: now + 100 });
+      await expectRefused(watchedClient(offering(lie), { clock: () => now }).infer(wanted), "lease_ended", {
+        leaseUntil: now,
+      });
+    });
+  });
+});
