@@ -1,23 +1,18 @@
 import { caip2, type Network } from "../protocol/network.ts";
 import type { Task } from "../protocol/task.ts";
+import type { AdmittedNode, NodeRecord } from "./admittedNode.ts";
 import type { ChainReader } from "./chainReader.ts";
 import type { ClientState } from "./clientState.ts";
 import type { Clock } from "./fetch.ts";
 import { pinNode } from "./nodePins.ts";
 import { nodeRefused } from "./nodeRefusal.ts";
-import { type NodeAdmission, type NodeRecord, readAdmission, readIsActive, readNode, readUrl } from "./nodeRegistry.ts";
+import { readAdmission, readIsActive, readNode, readUrl } from "./nodeRegistry.ts";
 
 /**
  * For how long a node that was found active is not asked about again. Every verifier asks the registry itself when it gets a
  * task, so a node that is ended within this time gets no certificate, and what was locked for it returns.
  */
 const CHECK_SECONDS = 30;
-
-/** An active node as the registry has it. */
-export interface AdmittedNode extends NodeRecord, NodeAdmission {
-  /** Where its operator says that it is reached. */
-  url: string;
-}
 
 /** What nodes are checked with. */
 export interface AdmittedNodesDependencies {
@@ -34,6 +29,7 @@ export class AdmittedNodes {
   readonly #with: AdmittedNodesDependencies;
   readonly #registry: string;
   readonly #known = new Map<string, { record: Promise<NodeRecord>; untilSeconds: number }>();
+  readonly #described = new WeakMap<NodeRecord, Promise<AdmittedNode>>();
 
   constructor(dependencies: AdmittedNodesDependencies) {
     this.#with = dependencies;
@@ -48,7 +44,7 @@ export class AdmittedNodes {
   async forTask({ node, deadline }: Pick<Task, "node" | "deadline">): Promise<NodeRecord> {
     const known = await this.active(node);
     if (known.leaseUntil >= deadline) return known;
-    this.#known.delete(node);
+    this.forget(node);
     const renewed = await this.active(node);
     if (renewed.leaseUntil >= deadline) return renewed;
     throw nodeRefused(node, "lease_too_short", { leaseUntil: renewed.leaseUntil });
@@ -62,17 +58,31 @@ export class AdmittedNodes {
     for (const [other, { untilSeconds }] of this.#known) if (untilSeconds <= now) this.#known.delete(other);
     const record = this.#read(node);
     this.#known.set(node, { record, untilSeconds: now + CHECK_SECONDS });
-    record.catch(() => this.#known.delete(node));
+    record.catch(() => this.forget(node));
     return record;
   }
 
-  /** The same with what is not needed to pay it. @throws OpgError `node_refused`, `chain_unavailable` */
+  /** The same with what is not needed to pay it, read once. @throws OpgError `node_refused`, `chain_unavailable` */
   async describe(node: string): Promise<AdmittedNode> {
-    const { chain } = this.#with;
     const record = await this.active(node);
+    const known = this.#described.get(record);
+    if (known) return known;
+    const described = this.#describe(record);
+    this.#described.set(record, described);
+    described.catch(() => this.#described.delete(record));
+    return described;
+  }
+
+  /** Has a node read anew the next time. */
+  forget(node: string): void {
+    this.#known.delete(node);
+  }
+
+  async #describe(record: NodeRecord): Promise<AdmittedNode> {
+    const { chain } = this.#with;
     const [admission, url] = await Promise.all([
       readAdmission(chain, this.#registry, record),
-      readUrl(chain, this.#registry, node),
+      readUrl(chain, this.#registry, record.node),
     ]);
     return { ...record, ...admission, url };
   }

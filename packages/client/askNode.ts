@@ -5,7 +5,7 @@ import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { OpgError } from "../protocol/errors.ts";
 import { type NodeInfo, nodeInfoJson } from "../protocol/messages.ts";
-import type { AdmittedNode } from "./admittedNodes.ts";
+import type { AdmittedNode } from "./admittedNode.ts";
 import { nodeRefused } from "./nodeRefusal.ts";
 
 const TIMEOUT_MS = 10_000;

@@ -1,6 +1,6 @@
 import { OpgError } from "../protocol/errors.ts";
-import { address, bytes } from "../protocol/hex.ts";
-import type { AdmittedNode } from "./admittedNodes.ts";
+import { address as addressJson, bytes } from "../protocol/hex.ts";
+import type { AdmittedNodes } from "./admittedNodes.ts";
 import { checkOnChain } from "./checkOnChain.ts";
 import type { Client } from "./createClient.ts";
 import type { GatewayPages } from "./gatewayPages.ts";
@@ -12,22 +12,34 @@ export function chainCalls(
   onNetwork: () => Promise<Payer>,
   pages: GatewayPages,
 ): Pick<Client, "checkOnChain" | "node" | "sealingKey"> {
-  const describe = async (node: string): Promise<AdmittedNode> => {
-    const nodeAddress = readAddress(node);
-    const { nodes } = await onNetwork();
-    return (nodes ?? noChain("check a node")).describe(nodeAddress);
-  };
+  const nodesOf = async (): Promise<AdmittedNodes> => (await onNetwork()).nodes ?? noChain("check a node");
   return {
     checkOnChain: async (receipt) => {
       const { network, chain } = await onNetwork();
       return checkOnChain(receipt, network, chain ?? noChain("check a receipt"));
     },
-    node: describe,
-    sealingKey: async (address, hpkeConfig) => {
-      const node = await describe(address);
-      return sealingKeyOf(node, hpkeConfig === undefined ? await pages.node(node.node) : readConfig(hpkeConfig));
+    node: async (node) => {
+      const address = readAddress(node);
+      return (await nodesOf()).describe(address);
+    },
+    sealingKey: async (node, hpkeConfig) => {
+      const address = readAddress(node);
+      const nodes = await nodesOf();
+      const told = hpkeConfig === undefined ? await pages.node(address) : readConfig(hpkeConfig);
+      return findSealingKey(nodes, address, told);
     },
   };
+}
+
+async function findSealingKey(nodes: AdmittedNodes, address: string, told: ToldNode): Promise<Uint8Array> {
+  const node = await nodes.describe(address);
+  try {
+    return sealingKeyOf(node, told);
+  } catch {
+    // It may have been admitted anew since, with another key.
+    nodes.forget(address);
+    return sealingKeyOf(await nodes.describe(address), told);
+  }
 }
 
 function noChain(what: string): never {
@@ -42,7 +54,7 @@ function readConfig(hpkeConfig: string): ToldNode {
 }
 
 function readAddress(node: string): string {
-  const parsed = address.safeParse(node);
+  const parsed = addressJson.safeParse(node);
   if (parsed.success) return parsed.data;
   throw new OpgError("configuration", `"${node}" is not a node's address; give 0x and 40 hex digits.`);
 }

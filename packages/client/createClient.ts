@@ -9,7 +9,7 @@ import type { NamedTensors, Tensor, TensorJson } from "../protocol/tensors.ts";
 import type { Account } from "./account.ts";
 import { acceptedMeasurements } from "./acceptedMeasurements.ts";
 import { accountOf } from "./accountOf.ts";
-import type { AdmittedNode } from "./admittedNodes.ts";
+import type { AdmittedNode } from "./admittedNode.ts";
 import { chainCalls } from "./chainCalls.ts";
 import { ChainReader } from "./chainReader.ts";
 import type { ClientOptions } from "./clientOptions.ts";

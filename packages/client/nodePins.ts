@@ -1,6 +1,6 @@
+import { identityFields, type NodeIdentity } from "./admittedNode.ts";
 import type { ClientState } from "./clientState.ts";
 import { nodeRefused } from "./nodeRefusal.ts";
-import { identityFields, type NodeIdentity } from "./nodeRegistry.ts";
 
 /** Above this many the oldest goes: a restarted enclave is a new node, and the state is written at every payment. */
 const MAX_PINS = 256;

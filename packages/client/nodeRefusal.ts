@@ -22,8 +22,7 @@ export function nodeRefused(
   node: string,
   reason: NodeRefusal,
   values: { field?: string; measurement?: string; leaseUntil?: number } = {},
-  cause?: unknown,
 ): OpgError {
   const message = `The node ${node} is refused: ${reasons[reason]}. Nothing was signed for it; ask again for another node, or use another gateway.`;
-  return new OpgError("node_refused", message, { node, reason, ...values }, { cause });
+  return new OpgError("node_refused", message, { node, reason, ...values });
 }

@@ -1,6 +1,7 @@
 import { Interface, type Result, toQuantity } from "ethers";
 import { z } from "zod";
 import { type ChainReader, chainUnavailable } from "./chainReader.ts";
+import { identityFields, type NodeAdmission, type NodeIdentity, type NodeRecord } from "./admittedNode.ts";
 import { nodeStatuses } from "./onChainFacts.ts";
 
 const abi = new Interface([
@@ -11,37 +12,6 @@ const abi = new Interface([
 ]);
 
 const logsJson = z.array(z.looseObject({ address: z.string(), topics: z.array(z.string()), data: z.string() }));
-
-/** What the registry never changes of a node once it was admitted. */
-export interface NodeIdentity {
-  /** Signing address of the enclave, checksummed. */
-  node: string;
-  operator: string;
-  /** Where its share of charges goes. */
-  payout: string;
-  measurement: string;
-  /** SHA-256 of the SubjectPublicKeyInfo of its TLS key. */
-  tlsKeyHash: string;
-}
-
-/** A node's entry; all zero where it never was admitted. */
-export interface NodeRecord extends NodeIdentity {
-  status: (typeof nodeStatuses)[number];
-  /** Seconds since 1970. */
-  leaseUntil: number;
-  /** How often it was admitted. */
-  sequence: number;
-  /** The last time. */
-  admittedInBlock: number;
-}
-
-/** What stands in the event of a node's newest admission alone. */
-export interface NodeAdmission {
-  /** SHA-256 of its key configuration for sealed requests. */
-  hpkeKeyHash: string;
-  /** SHA-256 of the evidence that the verifiers checked. */
-  evidenceHash: string;
-}
 
 /** Reads a node's entry. @throws OpgError `chain_unavailable` */
 export async function readNode(chain: ChainReader, registry: string, node: string): Promise<NodeRecord> {
@@ -89,6 +59,3 @@ export async function readAdmission(chain: ChainReader, registry: string, record
 function isOf(event: NodeIdentity & { sequence: bigint }, record: NodeRecord): boolean {
   return identityFields.every((field) => event[field] === record[field]) && Number(event.sequence) === record.sequence;
 }
-
-/** By which two records of a node are compared. */
-export const identityFields = ["node", "operator", "payout", "measurement", "tlsKeyHash"] as const;

@@ -2,7 +2,7 @@ import { getBytes, sha256 } from "ethers";
 import { z } from "zod";
 import { OpgError } from "../protocol/errors.ts";
 import { address, bytes, bytes32 } from "../protocol/hex.ts";
-import type { AdmittedNode } from "./admittedNodes.ts";
+import type { AdmittedNode } from "./admittedNode.ts";
 import { nodeRefused } from "./nodeRefusal.ts";
 
 /** Of what a gateway tells of a node that which can be held to the registry. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { getBytes, id, Wallet } from "ethers";
+import { getBytes, id, sha256, Wallet } from "ethers";
 import { type Client, type ClientOptions, createClient, type Fetch, memoryState, OpgError } from "#client/index.ts";
 import { askNode, fileState } from "#client/node.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
@@ -27,17 +27,13 @@ async function refusalOf(call: Promise<unknown>): Promise<OpgError> {
 
 describe("a client that holds nodes to the registry", () => {
   let fixture: GatewayFixture;
-  /** What was signed, and what the gateway was sent beside requests for offers. */
-  let signatures: number;
-  let payments: number;
+  /** What was signed, and what the gateway was sent: payments, and requests with their inputs. */
+  let sent: { signatures: number; payments: number; requests: number };
 
   before(async () => {
     fixture = await gatewayFixture();
   });
-  beforeEach(() => {
-    signatures = 0;
-    payments = 0;
-  });
+  beforeEach(() => (sent = { signatures: 0, payments: 0, requests: 0 }));
   after(() => fixture.stop());
 
   function watchedClient(fetch: Fetch, options: Partial<ClientOptions> = {}): Client {
@@ -45,12 +41,13 @@ describe("a client that holds nodes to the registry", () => {
     const signer = {
       address: payer.address,
       signTypedData: (...document: Parameters<typeof payer.signTypedData>) => {
-        signatures += 1;
+        sent.signatures += 1;
         return payer.signTypedData(...document);
       },
     };
     const watched: Fetch = (url, init) => {
-      if (init.headers["payment-signature"] !== undefined) payments += 1;
+      if (url.endsWith("/v1/infer")) sent.requests += 1;
+      if (init.headers["payment-signature"] !== undefined) sent.payments += 1;
       return fetch(url, init);
     };
     return payingClient(fixture, { signer, fetch: watched, ...options });
@@ -60,7 +57,7 @@ describe("a client that holds nodes to the registry", () => {
     const refused = await refusalOf(call);
     expect(refused.code).to.equal("node_refused");
     expect(refused.values).to.include({ reason, ...values });
-    expect({ signatures, payments }).to.deep.equal({ signatures: 0, payments: 0 });
+    expect(sent).to.include({ signatures: 0, payments: 0 });
   }
 
   const offering = (lie: NonNullable<Lies["offer"]>): Fetch => lyingGateway(fixture, { offer: lie });
@@ -91,7 +88,7 @@ describe("a client that holds nodes to the registry", () => {
       const dead: Fetch = async (url, init) =>
         url === fixture.network.rpcUrl ? new Response("", { status: 502 }) : fetchFrom(fixture)(url, init);
       expect((await refusalOf(watchedClient(dead).infer(wanted))).code).to.equal("chain_unavailable");
-      expect(signatures).to.equal(0);
+      expect(sent.signatures).to.equal(0);
     });
 
     it("when a plain call names such a node, or one is to be paid out of an account", async () => {
@@ -104,19 +101,18 @@ describe("a client that holds nodes to the registry", () => {
       expect(await client.account.show()).to.include({ cap: 0n, reserved: 0n });
     });
 
-    for (const field of ["operator", "payout", "measurement", "tlsKeyHash"] as const) {
-      it(`when the chain tells another ${field} of a node than it did before`, async () => {
-        const folder = await mkdtemp(join(tmpdir(), "opg-pins-"));
-        const state = (): ClientOptions["state"] => fileState(folder);
-        const always = (fetch: Fetch): Client =>
-          watchedClient(fetch, { state: state()!, clock: () => fixture.time.now });
-        for (const { address } of fixture.nodes) await always(fetchFrom(fixture)).node(address);
-        const lie = field === "operator" || field === "payout" ? fixture.wallets.stranger.address : id("another");
-        await expectRefused(always(telling({ [field]: lie })).infer(wanted), "identity_changed", { field });
-        expect((await always(fetchFrom(fixture)).infer(wanted)).receipt.result.amount).to.equal(1_096n);
-        await rm(folder, { recursive: true });
-      });
-    }
+    it("when the chain tells something else of a node than it did before, also after a restart", async () => {
+      const folder = await mkdtemp(join(tmpdir(), "opg-pins-"));
+      const restarted = (fetch: Fetch): Client => watchedClient(fetch, { state: fileState(folder) });
+      for (const { address } of fixture.nodes) await restarted(fetchFrom(fixture)).node(address);
+      const [address, digest] = [fixture.wallets.stranger.address, id("another")];
+      const lies = { operator: address, payout: address, measurement: digest, tlsKeyHash: digest };
+      for (const [field, lie] of Object.entries(lies)) {
+        await expectRefused(restarted(telling({ [field]: lie })).infer(wanted), "identity_changed", { field });
+      }
+      expect((await restarted(fetchFrom(fixture)).infer(wanted)).receipt.result.amount).to.equal(1_096n);
+      await rm(folder, { recursive: true });
+    });
   });
 
   it("signs for a node of the measurement that it insists on", async () => {
@@ -125,31 +121,28 @@ describe("a client that holds nodes to the registry", () => {
   });
 
   it("asks for another offer where only the node is not acceptable", async () => {
-    let offers = 0;
-    const lying = offering((_, task) => (offers++ < 2 ? (task.node = Wallet.createRandom().address) : undefined));
+    const lying = offering((_, task) => (sent.requests < 3 ? (task.node = Wallet.createRandom().address) : undefined));
     expect((await watchedClient(lying).infer(wanted)).outputs).to.have.property("y");
-    expect({ signatures, payments }).to.deep.equal({ signatures: 1, payments: 1 });
+    expect(sent).to.deep.equal({ signatures: 1, payments: 1, requests: 4 });
   });
 
   it("asks the chain once for a node, and not again for half a minute", async () => {
     const time = { now: fixture.time.now };
-    const asked: string[] = [];
+    let asked = 0;
+    const only = offering((_, task) => (task.node = nameOf(0)));
     const counting: Fetch = (url, init) => {
-      if (url === fixture.network.rpcUrl) asked.push(String(init.body));
-      return fetchFrom(fixture)(url, init);
+      if (url === fixture.network.rpcUrl) asked += 1;
+      return only(url, init);
     };
-    const only: Fetch = lyingGateway(fixture, { offer: (_, task) => (task.node = nameOf(0)) });
-    const client = watchedClient((url, init) => (url === fixture.network.rpcUrl ? counting : only)(url, init), {
-      clock: () => time.now,
-    });
+    const client = watchedClient(counting, { clock: () => time.now });
     await client.infer(wanted);
-    expect(asked).to.have.length(2);
+    expect(asked).to.equal(2);
     time.now += 29;
     await client.infer(wanted);
-    expect(asked).to.have.length(2);
+    expect(asked).to.equal(2);
     time.now += 1;
     await client.infer(wanted);
-    expect(asked).to.have.length(4);
+    expect(asked).to.equal(4);
   });
 
   it("gives out nothing for a result that is paid elsewhere than the registry says", async () => {
@@ -165,6 +158,8 @@ describe("a client that holds nodes to the registry", () => {
   });
 
   describe("gives the key to seal a request with", () => {
+    afterEach(() => expect(sent.requests, "nothing may be sent before").to.equal(0));
+
     type Told = Record<string, string | number | null>;
 
     /** A gateway that tells of nodes what the registry and they themselves say, but for the lies. */
@@ -188,6 +183,22 @@ describe("a client that holds nodes to the registry", () => {
       const { hpkeConfig } = await askNode(node);
       expect(await client.sealingKey(nameOf(0))).to.deep.equal(getBytes(hpkeConfig));
       expect(await client.sealingKey(nameOf(0), hpkeConfig)).to.deep.equal(getBytes(hpkeConfig));
+    });
+
+    it("and the new one at once where it was admitted anew with it", async () => {
+      const { nodeRegistry, makeAdmission, signAdmission, wallets } = fixture;
+      const node = wallets.node.address;
+      const admit = async (sequence: number, key: string): Promise<void> => {
+        const admission = await makeAdmission({ sequence, hpkeKeyHash: sha256(key) });
+        const { enclaveSignature, certificate } = await signAdmission(admission);
+        await nodeRegistry.admit(admission, enclaveSignature, certificate);
+      };
+      const client = watchedClient(fetchFrom(fixture));
+      await admit(1, "0x01");
+      expect(await client.sealingKey(node, "0x01")).to.deep.equal(getBytes("0x01"));
+      await admit(2, "0x02");
+      expect(await client.sealingKey(node, "0x02")).to.deep.equal(getBytes("0x02"));
+      await expectRefused(client.sealingKey(node, "0x01"), "sealing_key", { node });
     });
 
     it("and none that was swapped", async () => {
