@@ -1,7 +1,8 @@
 import type { Wallet } from "ethers";
 import type { AccountStates } from "#chain/accountStates.ts";
 import type { ChainHead } from "#chain/chainHead.ts";
-import type { ObservedBlock, PayerStates } from "#chain/payerStates.ts";
+import type { ObservedBlock } from "#chain/blockFacts.ts";
+import type { PayerStates } from "#chain/payerStates.ts";
 import type { RpcProvider } from "#chain/rpcProvider.ts";
 import type { SettlementAdapter } from "#chain/settlement.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
