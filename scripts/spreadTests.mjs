@@ -8,6 +8,7 @@ const secondsOf = {
   "test/badInput/facilitator.test.ts": 40,
   "test/badInput/gateway.test.ts": 60,
   "test/blobs/storageId.test.ts": 6,
+  "test/client/admittedNodes.test.ts": 6,
   "test/client/createClient.test.ts": 9,
   "test/client/fileState.test.ts": 12,
   "test/client/inferStream.test.ts": 9,

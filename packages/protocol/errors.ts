@@ -82,6 +82,7 @@ export const errorStatus = {
   payment_refused: 402,
   payment_unanswered: 504,
   invalid_offer: 502,
+  node_refused: 502,
   invalid_receipt: 502,
   answer_incomplete: 502,
   // The task cannot be run, or its result cannot be paid.

@@ -150,5 +150,6 @@ function contractsOf({ contracts, deploymentBlock }: Network, provider: Provider
 }
 
 function infoOf(enclave: Enclave, models: RunnableModels, operator: string, payout: string): NodeInfo {
-  return { node: enclave.identity.node, operator, payout, versions: models.versions, executions: enclave.executions };
+  const { node, hpkeConfig } = enclave.identity;
+  return { node, operator, payout, hpkeConfig, versions: models.versions, executions: enclave.executions };
 }

@@ -50,6 +50,8 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     address: keys.signer.address,
     versions: [] as string[],
     calls: 0,
+    /** What it says is paid for its work; the registry knows it as the operator. */
+    payout: operator,
     /** Tasks computed. */
     executions: 0,
     failure: undefined as OpgError | undefined,
@@ -62,7 +64,7 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     /** Calls to end a stream. */
     ends: 0,
   };
-  const answering = { fixture, facilitator, signer: keys.signer };
+  const answering = { fixture, facilitator, signer: keys.signer, peer };
   const streams = new Map<string, { answer: Promise<AnsweredTaskJson>; stop: AbortController }>();
   const beginStream = (request: ReleasedRequest, reader: PrefixReader, isStopped = false) => {
     const { taskId } = request.release;
@@ -86,7 +88,8 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     const info: NodeInfo = {
       node: peer.address,
       operator,
-      payout: operator,
+      payout: peer.payout,
+      hpkeConfig: keys.identity.hpkeConfig,
       versions: peer.versions,
       executions: peer.executions,
     };
@@ -140,6 +143,7 @@ interface Answering {
   fixture: NetworkFixture;
   facilitator: FacilitatorPeer;
   signer: Wallet;
+  peer: { payout: string };
 }
 
 /** Doubles, or sums all steps at once. */
@@ -175,7 +179,7 @@ function lastPair({ data }: Tensor): Float32Array {
 }
 
 async function signOutputs(
-  { fixture, signer }: Answering,
+  { fixture, signer, peer }: Answering,
   { release, salt }: ReleasedRequest,
   outputs: NamedTensors,
   amount: bigint,
@@ -183,7 +187,7 @@ async function signOutputs(
   const result: Result = {
     taskId: release.taskId,
     response: responseDigest(salt, tensorsDigest(Object.keys(outputs), outputs)),
-    payout: fixture.wallets.operator.address,
+    payout: peer.payout,
     amount,
     completedAt: await fixture.now(),
   };
