@@ -14,6 +14,7 @@ export const errorStatus = {
   // What was asked for does not exist or does not fit.
   unknown_model: 404,
   unknown_task: 404,
+  unknown_node: 404,
   invalid_settlement_id: 400,
   unknown_settlement: 404,
   unknown_blob: 404,

@@ -1,5 +1,5 @@
 import type { Wallet } from "ethers";
-import type { OpgError } from "#protocol/errors.ts";
+import { OpgError } from "#protocol/errors.ts";
 import {
   type AnsweredTaskJson,
   type NodeInfo,
@@ -55,6 +55,10 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     /** Tasks computed. */
     executions: 0,
     failure: undefined as OpgError | undefined,
+    /** Answers nothing but that it is about to end. */
+    isGone: false,
+    /** Calls of `GET /info`. */
+    looks: 0,
     /** The next answers wait for this. */
     gate: Promise.resolve(),
     /** Each step of a stream waits for this, by its number. */
@@ -83,8 +87,13 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     return begun;
   };
 
+  const requireThere = (): void => {
+    if (peer.isGone) throw new OpgError("draining", "It is about to end.");
+  };
   const app = createApp(createLogger("node", "silent"), 8 * 1024 * 1024);
   app.get("/info", (context) => {
+    peer.looks += 1;
+    requireThere();
     const info: NodeInfo = {
       node: peer.address,
       operator,
@@ -96,6 +105,7 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     return context.json(info);
   });
   app.post("/tasks", async (context) => {
+    requireThere();
     peer.calls += 1;
     const request = await readBody(context, releasedRequestJson);
     await peer.gate;
