@@ -94,7 +94,7 @@ export default defineConfig(
   ...Object.keys(rooms).map(roomRules),
   {
     // What `@opg/client/node` is made of; the other entry of the package must not reach it.
-    files: ["packages/client/{node,fileState}.ts"],
+    files: ["packages/client/{node,askNode,fileState}.ts"],
     rules: {
       "no-restricted-imports": [
         "error",

@@ -71,9 +71,9 @@ export async function openPurchase(payer: Payer, wanted: WantedInference): Promi
 export function paidRequestOf(
   { network }: Payer,
   { asked: { salt, inputs }, listing }: Purchase,
-  { task, paymentDigest }: SignedTask,
+  { task, paymentDigest, payout }: SignedTask,
 ): PaidRequest {
-  return { network, listing, salt, inputs, task, paymentDigest };
+  return { network, listing, salt, inputs, task, paymentDigest, payout };
 }
 
 /**

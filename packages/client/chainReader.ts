@@ -10,12 +10,12 @@ const errorJson = z.looseObject({ error: z.looseObject({ message: z.string() }) 
 
 /** Asks a node of the chain over JSON-RPC; nothing is ever sent to the chain from here. */
 export class ChainReader {
+  readonly url: string;
   readonly #fetch: Fetch;
-  readonly #url: string;
 
   constructor(fetch: Fetch, url: string) {
     this.#fetch = fetch;
-    this.#url = url;
+    this.url = url;
   }
 
   /** Calls a view function. @throws OpgError `chain_unavailable` */
@@ -25,7 +25,7 @@ export class ChainReader {
     try {
       return abi.decodeFunctionResult(name, data);
     } catch (cause) {
-      throw unavailable(this.#url, `does not know ${name} at ${to}`, cause);
+      throw chainUnavailable(this.url, `does not know ${name} at ${to}`, cause);
     }
   }
 
@@ -36,7 +36,7 @@ export class ChainReader {
     result: Schema,
   ): Promise<z.output<Schema>> {
     try {
-      const response = await this.#fetch(this.#url, {
+      const response = await this.#fetch(this.url, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
@@ -47,12 +47,13 @@ export class ChainReader {
       if (refused.success) throw new Error(refused.data.error.message);
       return result.parse(answerJson.parse(answer).result);
     } catch (cause) {
-      throw unavailable(this.#url, `did not answer ${method}`, cause);
+      throw chainUnavailable(this.url, `did not answer ${method}`, cause);
     }
   }
 }
 
-function unavailable(url: string, problem: string, cause: unknown): OpgError {
+/** An endpoint of the chain that gave nothing that can be used. */
+export function chainUnavailable(url: string, problem: string, cause?: unknown): OpgError {
   const { origin } = new URL(url);
   return new OpgError("chain_unavailable", `${origin} ${problem}; check rpcUrl or try again later.`, {}, { cause });
 }

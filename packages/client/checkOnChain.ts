@@ -6,10 +6,10 @@ import { domainIn, type Network } from "../protocol/network.ts";
 import { resultHashOf } from "../protocol/result.ts";
 import { taskIdOf } from "../protocol/task.ts";
 import type { ChainReader } from "./chainReader.ts";
-import { nodeStatuses, type OnChainFacts } from "./onChainFacts.ts";
+import { readNode } from "./nodeRegistry.ts";
+import type { OnChainFacts } from "./onChainFacts.ts";
 
 const abi = new Interface([
-  "function nodes(address node) view returns (tuple(address operator, uint40 leaseUntil, uint32 sequence, uint8 status, address payout, bytes32 measurement, uint64 admittedInBlock, bytes32 tlsKeyHash))",
   "function isMember(uint64 epoch, address verifier) view returns (bool)",
   "function epochs(uint64 epoch) view returns (tuple(uint64 threshold, uint64 size, uint64 beganAt, uint64 endedAt))",
   "function isFacilitator(address facilitator) view returns (bool)",
@@ -42,12 +42,10 @@ async function checkNode(
   { contracts }: Network,
   chain: ChainReader,
 ): Promise<OnChainFacts["node"]> {
-  const [node] = (await chain.call(contracts.nodeRegistry, abi, "nodes", [task.node])) as unknown as [Result];
-  const { status, payout } = node.toObject() as { status: bigint; payout: string };
-  const name = nodeStatuses[Number(status)];
-  if (name === undefined || name === "none") throw contradicted("task.node", result.taskId);
+  const { status, payout } = await readNode(chain, contracts.nodeRegistry, task.node);
+  if (status === "none") throw contradicted("task.node", result.taskId);
   if (payout !== result.payout) throw contradicted("result.payout", result.taskId);
-  return name;
+  return status;
 }
 
 /** Members of one epoch, as many as that epoch's threshold asks for. */

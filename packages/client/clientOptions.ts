@@ -20,10 +20,15 @@ export interface ClientOptions extends SpendingLimits {
   account?: AccountOptions;
   /** What to do where Permit2 may not move a token yet; without it the error says what. */
   allowance?: AllowancePolicy;
-  /** Keeps nonces, spending, vouchers and receipts: `fileState` of `@opg/client/node`, or in memory where it is left out. */
+  /** Keeps nonces, spending, vouchers, pins of nodes and receipts: `fileState` of `@opg/client/node`, or in memory where it is left out. */
   state?: ClientState;
-  /** JSON-RPC of the network's chain, to check receipts there; of `network` where that is given. */
+  /**
+   * JSON-RPC of the network's chain, to check nodes before anything is signed for them, and receipts; of `network` where that
+   * is given.
+   */
   rpcUrl?: string;
+  /** Nothing is signed for a node that runs another measurement; any that is approved where left out. Needs `network`. */
+  measurements?: readonly string[];
   /** Instead of the global `fetch`. */
   fetch?: Fetch;
   /** Instead of the system's clock; seconds since 1970. */

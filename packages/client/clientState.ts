@@ -37,6 +37,17 @@ const accountBookJson = z.strictObject({
   ),
 });
 
+/** What a registry said of a node and never changes. */
+const nodePinJson = z.strictObject({
+  /** Name of chain and contract, such as `eip155:8453:0x...`. */
+  registry: z.string(),
+  node: z.string(),
+  operator: z.string(),
+  payout: z.string(),
+  measurement: z.string(),
+  tlsKeyHash: z.string(),
+});
+
 /** What is kept of a prefunded account. */
 export type AccountEntry = z.output<typeof accountBookJson>;
 
@@ -51,6 +62,8 @@ export const stateContentJson = z.strictObject({
     streamed: z.array(z.strictObject({ id: z.string(), isOpen: z.boolean() })).default([]),
   }),
   accounts: z.array(accountBookJson).default([]),
+  /** Nodes that something was signed for or sealed to, oldest first. */
+  nodes: z.array(nodePinJson).default([]),
 });
 
 /** What clients of one payer must agree on, however many processes they are in. */
@@ -62,16 +75,18 @@ export const emptyState: StateContent = {
   nonces: [],
   spending: { day: "", amounts: [], streamed: [] },
   accounts: [],
+  nodes: [],
 };
 
 /** Writes a state's content for a file. */
 export function stateContentToJson(content: StateContent): z.input<typeof stateContentJson> {
-  const { version, nonces, spending, accounts } = content;
+  const { version, nonces, spending, accounts, nodes } = content;
   return {
     version,
     nonces: nonces.map((word) => ({ ...word, word: word.word.toString() })),
     spending: { ...spending, amounts: spending.amounts.map((line) => ({ ...line, amount: line.amount.toString() })) },
     accounts: accounts.map(accountToJson),
+    nodes,
   };
 }
 
@@ -91,7 +106,7 @@ function accountToJson({ before, charged, cap, voucher, shown, open, ...names }:
 export type StateChange<Value> = (content: StateContent) => { content: StateContent; value: Value };
 
 /**
- * Where a client keeps nonces, spending, vouchers and receipts. `memoryState` is forgotten with the process; `fileState` of
+ * Where a client keeps nonces, spending, vouchers, pins and receipts. `memoryState` is forgotten with the process; `fileState` of
  * `@opg/client/node` is shared by all processes that name the same folder.
  */
 export interface ClientState {

@@ -7,9 +7,11 @@ import { type Network, networkJson } from "../protocol/network.ts";
 import type { Trail } from "../protocol/settlement.ts";
 import type { NamedTensors, Tensor, TensorJson } from "../protocol/tensors.ts";
 import type { Account } from "./account.ts";
+import { acceptedMeasurements } from "./acceptedMeasurements.ts";
 import { accountOf } from "./accountOf.ts";
+import type { AdmittedNode } from "./admittedNode.ts";
+import { chainCalls } from "./chainCalls.ts";
 import { ChainReader } from "./chainReader.ts";
-import { checkOnChain } from "./checkOnChain.ts";
 import type { ClientOptions } from "./clientOptions.ts";
 import type { Fetch, PayingInit } from "./fetch.ts";
 import { buyInference, endAt, type WantedInference } from "./buyInference.ts";
@@ -68,8 +70,8 @@ export interface Client {
    * node and a ceiling; the same signature never pays twice.
    *
    * @throws IncompleteAnswerError `answer_incomplete` with the steps that there are, where they are fewer than were asked for
-   * @throws OpgError `invalid_tensor`, `unknown_model`; `invalid_offer`, `price_above_maximum`, `spending_limit_reached`
-   * before anything is signed; `permit2_allowance_required` and every other code of the gateway; `invalid_receipt` after
+   * @throws OpgError `invalid_tensor`, `unknown_model`; `invalid_offer`, `node_refused`, `price_above_maximum`,
+   * `spending_limit_reached` before anything is signed; `permit2_allowance_required` and every other code of the gateway; `invalid_receipt` after
    * payment
    */
   infer(options: InferOptions): Promise<Inference>;
@@ -99,6 +101,21 @@ export interface Client {
    * @throws OpgError `invalid_receipt` naming the part; `chain_unavailable`; `configuration` without `rpcUrl`
    */
   checkOnChain(receipt: Receipt): Promise<OnChainFacts>;
+  /**
+   * What the registry says of an active node, held to what it said before; {@link Client.infer} checks the same of the node
+   * that it signs for.
+   *
+   * @throws OpgError `node_refused`; `chain_unavailable`; `configuration` without `rpcUrl`
+   */
+  node(address: string): Promise<AdmittedNode>;
+  /**
+   * The key configuration (RFC 9458) to seal a request to a node with, as its enclave was admitted with it: to be asked for
+   * before anything is sealed.
+   *
+   * @param hpkeConfig - as the node itself said it, hex; the gateway is asked where it is left out
+   * @throws OpgError as {@link Client.node}; `node_unavailable` where nobody tells a key
+   */
+  sealingKey(address: string, hpkeConfig?: string): Promise<Uint8Array>;
   /** The whole story of a task. @throws OpgError `unknown_task` */
   trail(taskId: string): Promise<Trail>;
 }
@@ -136,10 +153,7 @@ export function createClient(options: ClientOptions): Client {
     },
     fetch: (input, init = {}) => paying.call(input, init),
     receipts: () => learnSettlements(wallet.state, fetch, wallet.clock()).then(() => wallet.state.receipts()),
-    checkOnChain: async (receipt) => {
-      const { network, chain } = await onNetwork();
-      return checkOnChain(receipt, network, chain ?? noChain());
-    },
+    ...chainCalls(onNetwork, pages),
     trail: async (taskId) => {
       const trail = await pages.trail(taskId);
       const charge = finalCharge(trail);
@@ -161,7 +175,8 @@ function openWallet(
   const chain = rpcUrl === undefined ? undefined : new ChainReader(fetch, readUrl("rpcUrl", rpcUrl));
   const nonces = new NonceAllocator(state, randomBytes);
   const address = getAddress(signer.address);
-  return { signer, address, allowance, state, nonces, chain, fetch, clock, randomBytes, trailOf };
+  const measurements = acceptedMeasurements(options);
+  return { signer, address, allowance, state, nonces, chain, fetch, clock, randomBytes, measurements, trailOf };
 }
 
 function systemClock(): number {
@@ -170,13 +185,6 @@ function systemClock(): number {
 
 function systemRandomBytes(length: number): Uint8Array {
   return globalThis.crypto.getRandomValues(new Uint8Array(length));
-}
-
-function noChain(): never {
-  throw new OpgError(
-    "configuration",
-    "To check a receipt on chain the client needs a JSON-RPC address: create it with rpcUrl.",
-  );
 }
 
 function readUrl(option: "gateway" | "rpcUrl", url: string): string {

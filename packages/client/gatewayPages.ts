@@ -4,6 +4,7 @@ import { type Network, networkJson } from "../protocol/network.ts";
 import { type Trail, trailJson } from "../protocol/settlement.ts";
 import { callGateway, readAnswer } from "./callGateway.ts";
 import type { Fetch } from "./fetch.ts";
+import { type ToldNode, toldNodeJson } from "./sealingKey.ts";
 
 const READ_TIMEOUT_SECONDS = 30;
 
@@ -34,6 +35,10 @@ export class GatewayPages {
 
   model(name: string): Promise<ModelListing> {
     return this.#get(`/v1/models/${encodeURIComponent(name)}`, modelListingJson);
+  }
+
+  node(address: string): Promise<ToldNode> {
+    return this.#get(`/v1/nodes/${address}`, toldNodeJson);
   }
 
   trail(taskId: string): Promise<Trail> {

@@ -4,6 +4,7 @@ export { IncompleteAnswerError } from "./incompleteAnswer.ts";
 export { memoryState } from "./memoryState.ts";
 export type { Account, AccountOnChain, AccountOnChainView, AccountView } from "./account.ts";
 export type { AccountOptions } from "./accountOptions.ts";
+export type { AdmittedNode } from "./admittedNode.ts";
 export type { AllowanceNeed, AllowancePolicy } from "./allowancePolicy.ts";
 export type { Client, Inference, InferenceEvent, InferOptions } from "./createClient.ts";
 export type { ClientOptions } from "./clientOptions.ts";

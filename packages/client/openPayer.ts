@@ -1,6 +1,7 @@
 import { OpgError } from "../protocol/errors.ts";
 import type { Trail } from "../protocol/settlement.ts";
 import { readAccount } from "./accountContract.ts";
+import { AdmittedNodes } from "./admittedNodes.ts";
 import { accountTermsOf } from "./accountTerms.ts";
 import { address } from "../protocol/hex.ts";
 import { caip2, type Network } from "../protocol/network.ts";
@@ -11,16 +12,20 @@ import { PrefundedAccount } from "./prefundedAccount.ts";
 import type { SpendingLimits } from "./spending.ts";
 
 /** What a payer is before its network is known. */
-export interface Wallet extends Omit<Payer, "network" | "account" | "assets" | "prefunded"> {
+export interface Wallet extends Omit<Payer, "network" | "account" | "assets" | "prefunded" | "nodes"> {
+  /** Those that nodes must have; any that is approved where left out. */
+  measurements: readonly string[] | undefined;
   /** The story of a task. */
   trailOf: (taskId: string) => Promise<Trail>;
 }
 
 /** Puts a payer on a network. */
 export function openPayer(wallet: Wallet, network: Network, options: ClientOptions): Payer {
+  const { chain, state, clock, measurements } = wallet;
   return {
     ...wallet,
     network,
+    nodes: chain && new AdmittedNodes({ chain, network, state, clock, measurements }),
     account: `${caip2(network)}:${wallet.address}`,
     assets: assetsOf(network, options),
     prefunded: options.account && openAccount(wallet, network, options),

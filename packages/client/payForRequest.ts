@@ -1,5 +1,5 @@
 import { encodePaymentSignatureHeader } from "@x402/core/http";
-import type { PaymentPayload } from "@x402/core/types";
+import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
 import { OpgError } from "../protocol/errors.ts";
 import { type InferAnswer, inferAnswerJson } from "../protocol/inferAnswer.ts";
 import type { InferRequestJson } from "../protocol/request.ts";
@@ -14,7 +14,7 @@ import { allowanceRequired } from "./refusal.ts";
 import type { Expenditure } from "./spending.ts";
 
 const OFFER_TIMEOUT_SECONDS = 30;
-/** How often another node is accepted when the one offered is gone before it was paid. */
+/** How often another node is asked for where the one offered is not acceptable, or gone before it was paid. */
 const MAX_OFFERS = 3;
 /** A payment that got no answer at all is sent again, the same one: it is never charged twice. */
 const MAX_SENDS = 2;
@@ -63,24 +63,20 @@ export async function payForRequest(payer: Payer, asked: AskedInference, means: 
 }
 
 /**
- * Gets an offer, checks it, counts it, signs it and sends the payment. When the node has gone meanwhile, the next offer is
- * signed with the same nonce: a nonce pays once, so both signatures together are worth one payment.
+ * Gets an offer, checks it and its node, counts it, signs it and sends the payment. When the node has gone meanwhile, the
+ * next offer is signed with the same nonce: a nonce pays once, so both signatures together are worth one payment.
  */
-export async function payAndSend(
-  payer: Payer,
-  asked: AskedInference,
-  { purse, expenditure }: Means,
-): Promise<SentAnswer> {
+export async function payAndSend(payer: Payer, asked: AskedInference, means: Means): Promise<SentAnswer> {
+  const { purse, expenditure } = means;
   const { url, model, salt, nonce, inputs, hangUp, id } = asked;
   const inputsJson = tensorsToJson(inputs);
   const body: InferRequestJson = { model, inputs: inputsJson, salt, payer: purse.payer, nonce: nonce.toString() };
-  const call = { method: "POST" as const, url, body, timeoutSeconds: OFFER_TIMEOUT_SECONDS };
-  let answer = await callGateway(payer.fetch, call);
-  for (let offers = 0; offers < MAX_OFFERS; offers++) {
-    const required = answer.status === 402 ? readOffer(answer.headers) : undefined;
-    if (!required || (offers > 0 && required.error !== "no_active_node")) break;
-    const offer = checkOffer(required, expectedOffer(payer, purse, asked));
-    const signed = await expenditure.around(offer.task.maxAmount, () => purse.sign(offer));
+  const offerOf = (answer: GatewayAnswer) => readChecked(payer, purse, asked, answer);
+  let { answer, offered } = await askForOffer(payer, { url, body }, offerOf);
+  for (let offers = 1; offered; offers++) {
+    const { required, offer, payout } = offered;
+    const signature = await expenditure.around(offer.task.maxAmount, () => purse.sign(offer));
+    const signed = { ...signature, payout };
     await asked.onSigned?.(signed);
     const { resource } = required;
     const extensions = identifierExtension(required, id);
@@ -89,12 +85,59 @@ export async function payAndSend(
     const request = { url, body, ...(hangUp ? { hangUp } : {}) };
     answer = await sendPayment(payer, purse, request, { offer, signed, payment });
     if (answer.status === 200) return { answer, signed };
+    const isForAnother = offers < MAX_OFFERS && offerIn(answer)?.error === "no_active_node";
+    offered = isForAnother ? await offerOf(answer) : undefined;
   }
   const refusal = refusalOf(answer, url, payer);
   // Nothing was released; what became of a task that may have been, its trail tells.
   const isRefused = refusal.status < 500 || refusal.code === "settlement_overdue";
   if (isRefused && refusal.values["taskId"] === undefined) await purse.end(0n);
   throw refusal;
+}
+
+/** An offer that is what was asked for, by a node that may be signed for. */
+interface CheckedOffer {
+  required: PaymentRequired;
+  offer: Offer;
+  payout: string | undefined;
+}
+
+/**
+ * Asks again where only the node is not acceptable: what a gateway knows of nodes is some seconds old, and it does not know
+ * what a payer insists on.
+ */
+async function askForOffer(
+  payer: Payer,
+  { url, body }: Pick<GatewayCall, "url" | "body">,
+  offerOf: (answer: GatewayAnswer) => Promise<CheckedOffer | undefined>,
+): Promise<{ answer: GatewayAnswer; offered: CheckedOffer | undefined }> {
+  const call = { method: "POST" as const, url, body, timeoutSeconds: OFFER_TIMEOUT_SECONDS };
+  for (let asks = 1; ; asks++) {
+    const answer = await callGateway(payer.fetch, call);
+    try {
+      return { answer, offered: await offerOf(answer) };
+    } catch (error) {
+      const isRefused = error instanceof OpgError && error.code === "node_refused";
+      if (!isRefused || asks === MAX_OFFERS) throw error;
+    }
+  }
+}
+
+async function readChecked(
+  payer: Payer,
+  purse: Purse,
+  asked: AskedInference,
+  answer: GatewayAnswer,
+): Promise<CheckedOffer | undefined> {
+  const required = offerIn(answer);
+  if (!required) return undefined;
+  const offer = checkOffer(required, expectedOffer(payer, purse, asked));
+  const node = await payer.nodes?.forTask(offer.task);
+  return { required, offer, payout: node?.payout };
+}
+
+function offerIn({ status, headers }: GatewayAnswer): PaymentRequired | undefined {
+  return status === 402 ? readOffer(headers) : undefined;
 }
 
 function expectedOffer(

@@ -1,3 +1,4 @@
+import type { AdmittedNodes } from "./admittedNodes.ts";
 import type { AllowancePolicy } from "./allowancePolicy.ts";
 import type { ChainReader } from "./chainReader.ts";
 import type { AllowedAssets } from "./choosePayment.ts";
@@ -23,6 +24,8 @@ export interface Payer {
   /** What inferences are paid from; the wallet where there is none. */
   prefunded: PrefundedAccount | undefined;
   chain: ChainReader | undefined;
+  /** Holds nodes to the registry; nothing where no chain can be asked. */
+  nodes: AdmittedNodes | undefined;
   fetch: Fetch;
   clock: Clock;
   randomBytes: RandomBytes;

@@ -105,6 +105,7 @@ async function signFirst(payer: Payer, host: string, offered: readonly OfferedPa
   for (const chosen of offered) {
     const expense = { account: payer.account, asset: chosen.asset, host };
     const expenditure = new Expenditure(payer, expense, payer.assets.get(chosen.asset) ?? {});
+    if (chosen.method.kind === "task") await payer.nodes?.forTask(chosen.method.task);
     try {
       const signed = await expenditure.around(chosen.amount, () => signPayment(chosen, terms));
       return { chosen, signed, expenditure };

@@ -12,6 +12,8 @@ export interface SignedTask {
   paymentDigest: string;
   /** Nobody is paid for it after this, seconds since 1970. */
   expiresAt: number;
+  /** Where its node's share goes, as the chain said; nothing where no chain was asked. */
+  payout?: string | undefined;
 }
 
 /** A signed task with what the gateway is sent for it. */

@@ -21,6 +21,8 @@ export interface PaidRequest {
   task: Task;
   /** Digest that the payer signed: `paymentDigestOf` or `proxyPaymentDigest`. */
   paymentDigest: string;
+  /** Where the node's share goes by the registry; not compared where left out. */
+  payout?: string | undefined;
 }
 
 /**
@@ -50,7 +52,7 @@ export function checkSignedOutputs(
   outputs: NamedTensors,
   paid: Omit<PaidRequest, "paymentDigest">,
 ): void {
-  const { network, task } = paid;
+  const { network, task, payout = result.payout } = paid;
   const taskId = taskIdOf(task, domainIn(network, "taskEscrow"));
   require(result.taskId === taskId, "result.taskId", taskId);
   require(result.response === digestOf(outputs, paid), "result.response", taskId);
@@ -58,6 +60,7 @@ export function checkSignedOutputs(
   require(result.completedAt <= task.deadline, "result.completedAt", taskId);
   const document = resultTypedData(result, domainIn(network, "settlement"));
   require(isSignedBy(task.node, document, nodeSignature), "nodeSignature", taskId);
+  require(result.payout === payout, "result.payout", taskId);
 }
 
 function isReleased({ release }: Receipt, taskId: string, { network, paymentDigest }: PaidRequest): boolean {

@@ -14,6 +14,7 @@ export const errorStatus = {
   // What was asked for does not exist or does not fit.
   unknown_model: 404,
   unknown_task: 404,
+  unknown_node: 404,
   invalid_settlement_id: 400,
   unknown_settlement: 404,
   unknown_blob: 404,
@@ -82,6 +83,7 @@ export const errorStatus = {
   payment_refused: 402,
   payment_unanswered: 504,
   invalid_offer: 502,
+  node_refused: 502,
   invalid_receipt: 502,
   answer_incomplete: 502,
   // The task cannot be run, or its result cannot be paid.

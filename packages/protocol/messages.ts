@@ -133,6 +133,8 @@ export const nodeInfoJson = z.strictObject({
   node: address,
   operator: address,
   payout: address,
+  /** Key configuration of RFC 9458 for sealed requests; counts only where its SHA-256 is the registry's `hpkeKeyHash`. */
+  hpkeConfig: bytes,
   /** versionIds whose bytes it has checked and can run. */
   versions: z.array(bytes32),
   /** Runs begun since it started. */

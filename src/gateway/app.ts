@@ -6,6 +6,7 @@ import { requestIdHeader } from "#service/requestId.ts";
 import type { Gateway } from "./gateway.ts";
 import { addInferRoute } from "./inferRoute.ts";
 import { addModelsRoutes } from "./modelsRoutes.ts";
+import { addNodesRoutes } from "./nodesRoutes.ts";
 import { openApi } from "./openApi.ts";
 import { addTasksRoutes } from "./tasksRoutes.ts";
 
@@ -18,9 +19,12 @@ const methods: Record<string, "GET" | "POST"> = {
   "/openapi.json": "GET",
   "/ready": "GET",
   "/tasks/:taskId": "GET",
+  "/v1/demand": "GET",
   "/v1/infer": "POST",
   "/v1/models": "GET",
   "/v1/models/:model": "GET",
+  "/v1/nodes": "GET",
+  "/v1/nodes/:address": "GET",
   "/v1/tasks/:taskId": "GET",
   "/v1/tasks/:taskId/proof": "GET",
 };
@@ -40,6 +44,7 @@ export function createGatewayApp(gateway: Gateway): Hono {
   app.get("/openapi.json", (context) => context.json(document));
   app.get("/network.json", (context) => context.json(gateway.network));
   addModelsRoutes(app, gateway);
+  addNodesRoutes(app, gateway);
   addInferRoute(app, gateway);
   addTasksRoutes(app, gateway);
   for (const [path, method] of Object.entries(methods)) refuseOtherMethods(app, path, method);

@@ -20,6 +20,8 @@ import type { Graph } from "./modelCatalog.ts";
 export interface FittingRequest {
   body: InferRequest;
   versionId: string;
+  /** `name@version`, for people. */
+  model: string;
   inputs: NamedTensors;
   inputDigest: string;
   /** What a charge and a response digest are computed with. */
@@ -41,7 +43,8 @@ export async function fitRequest({ catalog, settings }: Gateway, body: InferRequ
   const outputBytes = outputBytesOf(graph, steps, settings.maxOutputBytes);
   const price = meterCharge(version.meter, tensorBytes(inputs), BigInt(outputBytes));
   const listing = { meter: version.meter, outputs: [...graph.outputs], streams: graph.scan !== undefined };
-  return { body, versionId: version.versionId, inputs, inputDigest, listing, price };
+  const model = `${version.name}@${version.label}`;
+  return { body, versionId: version.versionId, model, inputs, inputDigest, listing, price };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import type { GatewayStore } from "#store/gatewayStore.ts";
+import type { Demand } from "./demand.ts";
 import type { ModelCatalog } from "./modelCatalog.ts";
 import type { NodeDirectory } from "./nodeDirectory.ts";
 import type { Trails } from "./trails.ts";
@@ -24,6 +25,8 @@ export interface Gateway {
   network: Network;
   settings: GatewaySettings;
   clock: Clock;
+  /** Milliseconds of a clock that only goes forward; for durations. */
+  monotonicMs: () => number;
   logger: Logger;
   /** Salts and nonces that a caller left out. */
   randomBytes: (length: number) => Uint8Array;
@@ -31,6 +34,7 @@ export interface Gateway {
   token: { name: string; version: string };
   catalog: ModelCatalog;
   nodes: NodeDirectory;
+  demand: Demand;
   store: GatewayStore;
   operations: Operations;
   trails: Trails;

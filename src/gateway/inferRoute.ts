@@ -1,6 +1,6 @@
 import { encodePaymentResponseHeader } from "@x402/core/http";
 import type { Context, Hono } from "hono";
-import { OpgError } from "#protocol/errors.ts";
+import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
 import { caip2 } from "#protocol/network.ts";
 import { inferRequestJson } from "#protocol/request.ts";
@@ -18,6 +18,9 @@ import type { StepReader } from "./stepReader.ts";
 /** Statuses of payments that do not pay; x402's clients look for the reason in a header then. */
 const PAYMENT_FAILED = [402, 412];
 
+/** Errors of a request that there is no node for. */
+const NO_ROOM: readonly ErrorCode[] = ["no_active_node", "rate_limited"];
+
 /**
  * `POST /v1/infer`: offers the request for payment, or runs it when it comes with one. The answer is one document or, for
  * who accepts it, a stream of events.
@@ -27,18 +30,35 @@ export function addInferRoute(app: Hono, gateway: Gateway): void {
   app.post("/v1/infer", async (context) => {
     requireJson(context);
     const fitting = await fitRequest(gateway, await readBody(context, inferRequestJson));
-    const header = context.req.header("PAYMENT-SIGNATURE");
-    if (header === undefined) return sendOffer(context, gateway, await newOffer(gateway, fitting), "payment_required");
     try {
-      const payment = readPayment(header, gateway.network);
-      const send = acceptsEvents(context) ? sendStream : sendWhole;
-      const answer = await send(context, gateway, (reader) => paidRequests.answer(payment, fitting, reader));
-      return answer ?? (await offerAnotherNode(context, gateway, payment, fitting));
+      return await answerRequest(context, gateway, paidRequests, fitting);
     } catch (error) {
-      if (!(error instanceof OpgError) || !PAYMENT_FAILED.includes(error.status)) throw error;
-      return refusePayment(context, gateway, fitting, error);
+      if (error instanceof OpgError && NO_ROOM.includes(error.code)) gateway.demand.count(fitting, "turnedAway");
+      throw error;
     }
   });
+}
+
+async function answerRequest(
+  context: Context,
+  gateway: Gateway,
+  paidRequests: PaidRequests,
+  fitting: FittingRequest,
+): Promise<Response> {
+  const header = context.req.header("PAYMENT-SIGNATURE");
+  if (header === undefined) {
+    gateway.demand.count(fitting, "asked");
+    return sendOffer(context, gateway, await newOffer(gateway, fitting), "payment_required");
+  }
+  try {
+    const payment = readPayment(header, gateway.network);
+    const send = acceptsEvents(context) ? sendStream : sendWhole;
+    const answer = await send(context, gateway, (reader) => paidRequests.answer(payment, fitting, reader));
+    return answer ?? (await offerAnotherNode(context, gateway, payment, fitting));
+  } catch (error) {
+    if (!(error instanceof OpgError) || !PAYMENT_FAILED.includes(error.status)) throw error;
+    return refusePayment(context, gateway, fitting, error);
+  }
 }
 
 function requireJson(context: Context): void {
@@ -56,7 +76,7 @@ async function offerAnotherNode(
 ): Promise<Response> {
   if (payment.scheme === "upto") throw new Error("only a signed task names a node");
   const { task: signed, salt } = payment;
-  const { address } = await gateway.nodes.pick(signed.model, signed.node);
+  const { address } = await gateway.nodes.pick(signed.model, [signed.node]);
   const deadline = gateway.clock() + gateway.settings.taskSeconds;
   const task: Task = { ...signed, node: address, maxAmount: price, deadline };
   return sendOffer(context, gateway, { task, salt, withTypedData: true }, "no_active_node");

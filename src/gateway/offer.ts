@@ -28,7 +28,7 @@ export interface OfferedTask {
   withTypedData: boolean;
 }
 
-/** Why a 402 is sent: the first one, or another because the node of the last is gone. */
+/** Why a 402 is sent: the first one, or another because the node of the last takes no tasks now. */
 export type OfferReason = "payment_required" | "no_active_node";
 
 /** One sentence for people in the body of a 402, by reason. */
@@ -36,7 +36,7 @@ const messages: Record<OfferReason, string> = {
   payment_required:
     "Sign the task in accepts[0], or one of the other payments, and send the same request again with it in the header PAYMENT-SIGNATURE.",
   no_active_node:
-    "The node of this payment is gone, so nothing was locked; sign the new offer with the same nonce and send the request again.",
+    "The node of this payment takes no tasks now, so nothing was locked; sign the new offer with the same nonce and send the request again.",
 };
 
 /** A new offer for a request. @throws OpgError `no_active_node`; the chain's */

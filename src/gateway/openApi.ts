@@ -5,6 +5,7 @@ import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { streamStepJson } from "#protocol/messages.ts";
 import { modelListingJson } from "#protocol/model.ts";
 import { networkJson } from "#protocol/network.ts";
+import { demandJson, nodeListingJson, nodeListJson } from "#protocol/nodeListing.ts";
 import { taskPayloadJson, taskRequirementsJson } from "#protocol/payment.ts";
 import { prefundedPayloadJson } from "#protocol/prefunded.ts";
 import { proxyPayloadJson } from "#protocol/proxyPayment.ts";
@@ -39,6 +40,7 @@ const paymentShape = {
 /** Every shape of the public interface, by its name in the document; the routes read with the same schemas. */
 const schemas = {
   BatchProof: batchProofJson,
+  Demand: demandJson,
   Error: z.object({ error: z.looseObject({ code: z.enum(errorCodes), message: z.string() }) }),
   Health: z.object({ status: z.literal("ok") }),
   InferAnswer: inferAnswerJson,
@@ -46,6 +48,8 @@ const schemas = {
   Model: modelListingJson,
   Models: z.object({ models: z.array(modelListingJson) }),
   Network: networkJson,
+  Node: nodeListingJson,
+  Nodes: nodeListJson,
   PaymentPayload: z.union([
     z.object({ ...paymentShape, accepted: taskRequirementsJson, payload: taskPayloadJson }),
     z.object({ ...paymentShape, accepted: uptoRequirementsJson, payload: proxyPayloadJson.upto }),
@@ -80,6 +84,7 @@ export function openApi(url: string) {
           parameters: [pathParameter("model", "name, name@version or versionId")],
         },
       },
+      ...nodePaths(),
       "/v1/infer": { post: inferOperation() },
       ...taskPaths(),
       "/network.json": { get: operation("getNetwork", "The network's contracts and parties", "Network", []) },
@@ -89,6 +94,25 @@ export function openApi(url: string) {
     },
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, jsonSchema(schema)])),
+    },
+  };
+}
+
+function nodePaths() {
+  const after = { name: "after", in: "query", required: false, description: "`next` of the page before" };
+  const list = operation("listNodes", "Active nodes, and what this gateway measured of them", "Nodes", [
+    "unknown_node",
+  ]);
+  return {
+    "/v1/nodes": { get: { ...list, parameters: [{ ...after, schema: { type: "string" } }] } },
+    "/v1/nodes/{address}": {
+      get: {
+        ...operation("getNode", "One active node, and what this gateway measured of it", "Node", ["unknown_node"]),
+        parameters: [pathParameter("address", "0x and 40 hex digits")],
+      },
+    },
+    "/v1/demand": {
+      get: operation("getDemand", "What was asked of this gateway in the last minutes, by version", "Demand", []),
     },
   };
 }

@@ -11,6 +11,7 @@ import { failedTask } from "./failedTask.ts";
 import type { FittingRequest } from "./fitRequest.ts";
 import type { Gateway } from "./gateway.ts";
 import { JoinedRuns } from "./joinedRuns.ts";
+import { measureTask } from "./measureTask.ts";
 import type { ServingNode } from "./nodeDirectory.ts";
 import { proposeTask } from "./proposeTask.ts";
 import type { SentPayment } from "./readPayment.ts";
@@ -83,16 +84,27 @@ export class PaidRequests {
     }
     // Begun before, it has passed already, and may be released though its deadline is over.
     if (!isSame) checkPayment(this.#gateway, payment, { ...fitting, request });
-    const node = await this.#nodeFor(paid);
+    const node = await this.#nodeFor(paid, isSame);
     if (!node) return undefined;
-    return this.#gateway.nodes.load.hold(node.address, () => this.#begin(paid, node));
+    const place = { node: node.address, versionId: fitting.versionId };
+    return this.#gateway.nodes.measures.hold(place, () => this.#begin(paid, node));
   }
 
-  #nodeFor({ payment, fitting }: PaidRequest): Promise<ServingNode | undefined> {
+  /**
+   * The node of the payment, asked a moment before the release: after it no other can take its place, because the release
+   * names the task and the task its node.
+   *
+   * @param isBegun - it may be released already, for this node
+   * @returns nothing where the payer should sign for another one
+   */
+  async #nodeFor({ payment, fitting }: PaidRequest, isBegun: boolean): Promise<ServingNode | undefined> {
     const { nodes } = this.#gateway;
-    if (payment.scheme === "upto") return nodes.pick(fitting.versionId);
-    const { node, model } = payment.task;
-    return nodes.findServing(node, model);
+    if (payment.scheme === "upto") return nodes.pickAnswering(fitting.versionId);
+    const { node, model: versionId } = payment.task;
+    if (!isBegun && nodes.measures.isShutOut({ node, versionId })) return undefined;
+    const isFull = !nodes.measures.hasRoom({ node, versionId });
+    if (!isBegun && isFull && (await nodes.hasAnotherWithRoom(versionId, node))) return undefined;
+    return nodes.findServing(node, versionId);
   }
 
   async #begin(paid: PaidRequest, node: ServingNode): Promise<InferAnswerJson> {
@@ -117,6 +129,7 @@ export class PaidRequests {
     if (released.task.payer !== task.payer || (isFirst && released.task.request !== request)) throw requestMismatch();
     if (isFirst) await store.recordRelease(begun, released, expiresAt);
     else await store.forget(begun);
+    if (isFirst) this.#gateway.demand.count(paid.fitting, "paid");
     logger.info({ taskId: released.taskId, node: released.task.node, isFirst }, "task released");
     return released;
   }
@@ -147,18 +160,27 @@ export class PaidRequests {
     return deadline + this.#gateway.network.parameters.settleWindowSeconds;
   }
 
-  /** A node computes a task once and answers it again to who asks again. */
+  /**
+   * A node computes a task once and answers it again to who asks again.
+   *
+   * @param serving - that the task was given to just now
+   */
   #compute(
     released: ReleasedTask,
     begun: BegunPayment,
-    { fitting: { inputs, listing }, reader }: Pick<PaidRequest, "fitting" | "reader">,
+    { fitting, reader }: Pick<PaidRequest, "fitting" | "reader">,
     serving?: ServingNode,
   ): Promise<InferAnswerJson> {
     const { task, taskId } = released;
+    const { inputs, listing } = fitting;
+    const asked = { inputs, listing, salt: begun.salt };
     const ask = async (): Promise<InferAnswerJson> => {
       try {
-        const node = serving?.address === task.node ? serving : await this.#findNode(task);
-        const answer = await askNode(this.#gateway, node, released, { inputs, listing, salt: begun.salt }, reader);
+        const isNew = serving?.address === task.node;
+        const node = isNew ? serving : await this.#findNode(task);
+        const askOnce = () => askNode(this.#gateway, node, released, asked, reader);
+        const answer = isNew ? await measureTask(this.#gateway, released, reader, askOnce) : await askOnce();
+        this.#gateway.demand.count(fitting, "answered");
         await this.#keep(begun, answer);
         return answer;
       } catch (error) {

@@ -19,15 +19,16 @@ import { startHttpServer } from "#service/httpServer.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
 import { createLogger, type Logger } from "#service/logger.ts";
 import { daemonOperations, type Operations } from "#service/operations.ts";
-import { addReadMetric } from "#service/readMetric.ts";
 import { repeat } from "#service/repeat.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { watchDatabase } from "#service/watchDatabase.ts";
 import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { createGatewayApp } from "./app.ts";
+import { Demand } from "./demand.ts";
 import type { Gateway, GatewaySettings } from "./gateway.ts";
 import { ModelCatalog } from "./modelCatalog.ts";
 import { NodeDirectory } from "./nodeDirectory.ts";
+import { addNodeMetrics } from "./nodeMetrics.ts";
 import { Trails } from "./trails.ts";
 import { gatewayVariables } from "./variables.ts";
 
@@ -99,15 +100,11 @@ function settingsOf(config: z.output<z.ZodObject<typeof gatewayVariables>>): Gat
   };
 }
 
-function watch(
-  { operations, store, nodes, clock }: Gateway,
-  provider: ChainProvider,
-  maxBlockAgeSeconds: number,
-): void {
+function watch(gateway: Gateway, provider: ChainProvider, maxBlockAgeSeconds: number): void {
+  const { operations, store, clock } = gateway;
   watchChain(operations, { provider, clock, maxBlockAgeSeconds });
   watchDatabase(operations, store.observed);
-  const serving = { name: "opg_serving_nodes", help: "Nodes that are active and answer." };
-  addReadMetric(operations.registry, serving, async () => [{ value: (await nodes.list()).length }]);
+  addNodeMetrics(gateway);
 }
 
 async function pruneAnswers({ store, clock, logger }: Gateway): Promise<void> {
@@ -129,13 +126,15 @@ function assemble(network: Network, parts: GatewayParts): Gateway {
     network,
     settings,
     clock,
+    monotonicMs: () => performance.now(),
     logger,
     randomBytes,
     token,
     store,
     operations,
     catalog: new ModelCatalog({ registry: models, blobs, logger }),
-    nodes: new NodeDirectory({ registry: nodes, clock, logger }),
+    nodes: new NodeDirectory({ registry: nodes, clock, logger, random: Math.random }),
+    demand: new Demand(clock),
     trails: new Trails({ network, provider, taskEscrow, settlement, batches, nodes, models, logger }),
   };
 }

@@ -201,7 +201,8 @@ function contractsOf({ contracts, deploymentBlock }: Network, provider: Provider
 }
 
 async function infoOf(enclave: RemoteEnclave, models: RunnableModels, config: NodeConfig): Promise<NodeInfo> {
+  const { node, hpkeConfig } = enclave.identity;
   const { executions } = await enclave.status();
   const operator = config.OPG_OPERATOR_KEY.address;
-  return { node: enclave.identity.node, operator, payout: payoutOf(config), versions: models.versions, executions };
+  return { node, operator, payout: payoutOf(config), hpkeConfig, versions: models.versions, executions };
 }

@@ -3,7 +3,6 @@ import { type Client, type ClientOptions, createClient, OpgError, type PaymentSi
 import { someInputs } from "#test/gateway/doublingModel.ts";
 import { gatewayFixture, type GatewayFixture } from "#test/gateway/gatewayFixture.ts";
 import { fetchFrom, payingClient } from "./payingClient.ts";
-import { withChain } from "./withChain.ts";
 
 const AMOUNT = 10n ** 18n;
 const CEILING = 1_536n;
@@ -25,7 +24,7 @@ describe("client.account", () => {
 
   function accountClient(options: Partial<ClientOptions> = {}): Client {
     const account = { maxAtStake: 100n * CEILING };
-    return payingClient(fixture, { fetch: withChain(fixture), signer: signerOf(), account, ...options });
+    return payingClient(fixture, { signer: signerOf(), account, ...options });
   }
 
   function signerOf(wallet = fixture.wallets.payer): PaymentSigner {
@@ -150,11 +149,11 @@ describe("client.account", () => {
     const mute = await refusalOf(accountClient({ signer: { address, signTypedData } }).account.deposit({ amount: 1n }));
     expect(mute.values).to.deep.equal({ option: "signer" });
     const { payer: signer } = fixture.wallets;
-    const trusting = payingClient(fixture, { signer, fetch: fetchFrom(fixture) });
+    const deaf = payingClient(fixture, { signer, fetch: async () => new Response("", { status: 502 }) });
     const gateway = { gateway: fixture.network.gateway, signer, fetch: fetchFrom(fixture) };
     const blind = await refusalOf(createClient(gateway).account.deposit({ amount: 1n }));
     expect(blind.values).to.deep.equal({ option: "rpcUrl" });
-    expect((await refusalOf(trusting.account.show())).code).to.equal("chain_unavailable");
+    expect((await refusalOf(deaf.account.show())).code).to.equal("chain_unavailable");
   });
 
   it("says which facilitator the network does not name", async () => {

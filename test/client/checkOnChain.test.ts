@@ -4,7 +4,6 @@ import { type Client, type Fetch, OpgError, type Receipt } from "#client/index.t
 import { someInputs } from "#test/gateway/doublingModel.ts";
 import { gatewayFixture, type GatewayFixture } from "#test/gateway/gatewayFixture.ts";
 import { fetchFrom, payingClient } from "./payingClient.ts";
-import { withChain } from "./withChain.ts";
 
 describe("client.checkOnChain", () => {
   let fixture: GatewayFixture;
@@ -13,7 +12,7 @@ describe("client.checkOnChain", () => {
 
   before(async () => {
     fixture = await gatewayFixture();
-    client = payingClient(fixture, { fetch: withChain(fixture) });
+    client = payingClient(fixture);
     ({ receipt } = await client.infer({ model: "doubling", inputs: someInputs }));
   });
 

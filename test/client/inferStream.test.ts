@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { Wallet } from "ethers";
 import {
   type Client,
   type Fetch,
@@ -10,6 +11,7 @@ import {
 } from "#client/index.ts";
 import { streamCharge } from "#protocol/meter.ts";
 import type { StreamStepJson } from "#protocol/messages.ts";
+import { resultHashOf, resultJson } from "#protocol/result.ts";
 import { tensorBytes } from "#protocol/tensors.ts";
 import { summed, summingInputs } from "#test/execution/summingModel.ts";
 import { doublingTerms, someInputs } from "#test/gateway/doublingModel.ts";
@@ -129,10 +131,11 @@ describe("inferStream", () => {
   for (const [what, change, part] of [
     ["outputs", (step: StreamStepJson) => ({ ...step, outputs: { scaled: tampered } }), "result.response"],
     ["an amount", (step: StreamStepJson) => ({ ...step, result: { ...step.result, amount: "1" } }), "result.amount"],
+    ["the signature of another enclave", signedByAnother, "nodeSignature"],
     ["a signature", (step: StreamStepJson) => ({ ...step, nodeSignature: `0x${"11".repeat(65)}` }), "nodeSignature"],
   ] as const) {
     it(`gives no step with ${what} that the enclave did not sign`, async () => {
-      const client = payingClient(fixture, { fetch: altering(fixture, change) });
+      const client = payingClient(fixture, { fetch: altering(fixture, (step) => change(step, fixture)) });
       const refused = await refusalOf(client.inferStream(wanted));
       expect(refused.code).to.equal("invalid_receipt");
       expect(refused.values["part"]).to.equal(part);
@@ -155,6 +158,11 @@ function altering(fixture: GatewayFixture, change: (step: StreamStepJson) => Str
     );
     return new Response(changed, { headers: response.headers });
   };
+}
+
+function signedByAnother(step: StreamStepJson, { domainOf }: GatewayFixture): StreamStepJson {
+  const digest = resultHashOf(resultJson.parse(step.result), domainOf("settlement"));
+  return { ...step, nodeSignature: Wallet.createRandom().signingKey.sign(digest).serialized };
 }
 
 /** As the platform's `fetch` does when its signal is aborted. */

@@ -2,6 +2,7 @@ import { encodePaymentRequiredHeader, encodePaymentResponseHeader } from "@x402/
 import { expect } from "chai";
 import { id, Wallet, ZeroAddress } from "ethers";
 import { type ClientOptions, createClient, type Fetch, OpgError } from "#client/index.ts";
+import { activeNode } from "./lyingChain.ts";
 import { merchant, otherToken, testNetwork } from "./testNetwork.ts";
 
 const key = new Wallet(`0x${"22".repeat(32)}`);
@@ -36,6 +37,12 @@ const taskEntry = {
   extra: { task, salt: id("salt"), facilitator: facilitator?.address, settleWindowSeconds: 300 },
 };
 
+/** What the chain says of every node. */
+const entry = {
+  ...{ operator: merchant, payout: merchant, measurement: id("measurement"), tlsKeyHash: id("TLS key") },
+  ...{ status: 1n, sequence: 1n, admittedInBlock: 1n, leaseUntil: BigInt(task.deadline) },
+};
+
 /** The same with other terms of the task payment. */
 const withTask = (extra: object): object => ({ ...taskEntry, extra: { ...taskEntry.extra, ...extra } });
 
@@ -68,6 +75,7 @@ describe("client.fetch at a lying server", () => {
 
   function client(server: (paid: boolean, url: string) => Response, options: Partial<ClientOptions> = {}) {
     const fetch: Fetch = async (url, init) => {
+      if (url === testNetwork.rpcUrl) return activeNode(init.body, entry);
       const paid = init.headers["payment-signature"] !== undefined;
       requests.push({ url, paid });
       return server(paid, url);

@@ -80,7 +80,7 @@ describe("the package @opg/client", function () {
     const app = join(folder, "app");
     const code = `
       import { createClient, type Inference, type OpgError, type PaymentReceipt } from "@opg/client";
-      import { fileState } from "@opg/client/node";
+      import { askNode, fileState } from "@opg/client/node";
       declare const signer: { address: string; signTypedData(): Promise<string> };
       const client = createClient({ gateway: "http://127.0.0.1:8402", signer, maxAmount: 1n, state: fileState("state") });
       const x = { dtype: "float32" as const, shape: [1], data: [1] };
@@ -90,6 +90,8 @@ describe("the package @opg/client", function () {
       export const state: "settled" | string = (await client.trail(inference.taskId)).state;
       export const text: string = await (await client.fetch("http://127.0.0.1", { method: "POST", paymentIdentifier: "p" })).text();
       export const taken = (receipt: PaymentReceipt): bigint | undefined => receipt.settlement?.amount;
+      const { node, hpkeConfig } = await askNode(await client.node("0x"));
+      export const key: Uint8Array = await client.sealingKey(node, hpkeConfig);
       export const code = (error: OpgError): string => error.code;
       // @ts-expect-error a shape is not a text: these types are not any
       await client.infer({ model: "m", inputs: { x: { ...x, shape: "1" } } });

@@ -48,7 +48,7 @@ describe("a client that pays out of an account", () => {
     });
   }
 
-  /** Books that were begun when nothing had been taken, so that the chain need not be asked: here nobody answers for it. */
+  /** Books that were begun when nothing had been taken, so that the chain is not asked what was. */
   function begunState() {
     const state = memoryState();
     const { contracts, facilitators } = fixture.network;

@@ -22,7 +22,7 @@ import { describeNetwork } from "#scripts/network/describeNetwork.ts";
 import { freePorts } from "#scripts/network/places.ts";
 import { startChain } from "#scripts/network/startChain.ts";
 import { miningOn } from "#test/chain/mining.ts";
-import { startTestDatabase } from "#test/store/testDatabase.ts";
+import { testDatabases } from "#test/store/testDatabases.ts";
 import { OPG__factory, Settlement__factory, TaskEscrow__factory, VerifierSet__factory } from "#typechain/index.ts";
 
 /** As often as a facilitator looks for a new one. */
@@ -43,9 +43,9 @@ export async function startFacilitatorNetwork() {
     blockTimeSeconds: BLOCK_TIME_SECONDS,
     chainId: 31_337,
   };
-  const [chain, database] = await Promise.all([
+  const [chain, databases] = await Promise.all([
     startChain({ ...chainOptions, logFile: join(folder, "chain.log") }),
-    startTestDatabase(),
+    testDatabases(),
   ]);
   const deployment = await deployLocally(chain.url, folder, {});
   const network = describeNetwork({ name: "test", rpcUrl: chain.url, host: "127.0.0.1", ports, ...deployment });
@@ -75,14 +75,14 @@ export async function startFacilitatorNetwork() {
       OPG_NETWORK: networkFile,
       OPG_PORT: "0",
       OPG_LOG_LEVEL: "silent",
-      DATABASE_URL: await database.urlFor(databaseName),
+      DATABASE_URL: await databases.urlFor(databaseName),
       OPG_FACILITATOR_KEY: localAccount("facilitator").privateKey,
     }),
     stopChain: () => chain.stop(),
     close: async (): Promise<void> => {
       mining.endMining();
       provider.destroy();
-      await Promise.all([chain.stop(), database.close()]);
+      await chain.stop();
       rmSync(folder, { recursive: true });
     },
   };

@@ -11,6 +11,7 @@ import { OpgAdapter } from "#chain/opg.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { createGatewayApp } from "#gateway/app.ts";
+import { Demand } from "#gateway/demand.ts";
 import type { Gateway } from "#gateway/gateway.ts";
 import { ModelCatalog } from "#gateway/modelCatalog.ts";
 import { NodeDirectory } from "#gateway/nodeDirectory.ts";
@@ -22,7 +23,7 @@ import { Operations } from "#service/operations.ts";
 import { type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
 import { type NetworkFixture, networkFixture } from "#test/contracts/fixture.ts";
 import { summingModel } from "#test/execution/summingModel.ts";
-import { emptyDatabase } from "#test/verifier/testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { doublingModel, doublingTerms } from "./doublingModel.ts";
 import { type FacilitatorPeer, startFacilitatorPeer } from "./facilitatorPeer.ts";
 import { startNodePeer } from "./nodePeer.ts";
@@ -136,13 +137,15 @@ async function assemble(
     // Its own: tests change them.
     settings: { ...settings },
     clock,
+    monotonicMs: () => clock() * 1000,
     logger,
     randomBytes: (length) => new Uint8Array(length).fill((draws += 1)),
     token: await new OpgAdapter(addresses.opg, provider).domain(),
     store,
     operations: new Operations(),
     catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), logger }),
-    nodes: new NodeDirectory({ registry: nodes, clock, logger }),
+    nodes: new NodeDirectory({ registry: nodes, clock, logger, random: () => 0.5 }),
+    demand: new Demand(clock),
     trails: new Trails({ network, provider, taskEscrow, settlement, batches, nodes, models, logger }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Wallet } from "ethers";
-import type { OpgError } from "#protocol/errors.ts";
+import { OpgError } from "#protocol/errors.ts";
 import {
   type AnsweredTaskJson,
   type NodeInfo,
@@ -50,9 +50,15 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     address: keys.signer.address,
     versions: [] as string[],
     calls: 0,
+    /** What it says is paid for its work; the registry knows it as the operator. */
+    payout: operator,
     /** Tasks computed. */
     executions: 0,
     failure: undefined as OpgError | undefined,
+    /** Answers nothing but that it is about to end. */
+    isGone: false,
+    /** Calls of `GET /info`. */
+    looks: 0,
     /** The next answers wait for this. */
     gate: Promise.resolve(),
     /** Each step of a stream waits for this, by its number. */
@@ -62,7 +68,7 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     /** Calls to end a stream. */
     ends: 0,
   };
-  const answering = { fixture, facilitator, signer: keys.signer };
+  const answering = { fixture, facilitator, signer: keys.signer, peer };
   const streams = new Map<string, { answer: Promise<AnsweredTaskJson>; stop: AbortController }>();
   const beginStream = (request: ReleasedRequest, reader: PrefixReader, isStopped = false) => {
     const { taskId } = request.release;
@@ -81,18 +87,25 @@ export async function startNodePeer(fixture: NetworkFixture, facilitator: Facili
     return begun;
   };
 
+  const requireThere = (): void => {
+    if (peer.isGone) throw new OpgError("draining", "It is about to end.");
+  };
   const app = createApp(createLogger("node", "silent"), 8 * 1024 * 1024);
   app.get("/info", (context) => {
+    peer.looks += 1;
+    requireThere();
     const info: NodeInfo = {
       node: peer.address,
       operator,
-      payout: operator,
+      payout: peer.payout,
+      hpkeConfig: keys.identity.hpkeConfig,
       versions: peer.versions,
       executions: peer.executions,
     };
     return context.json(info);
   });
   app.post("/tasks", async (context) => {
+    requireThere();
     peer.calls += 1;
     const request = await readBody(context, releasedRequestJson);
     await peer.gate;
@@ -140,6 +153,7 @@ interface Answering {
   fixture: NetworkFixture;
   facilitator: FacilitatorPeer;
   signer: Wallet;
+  peer: { payout: string };
 }
 
 /** Doubles, or sums all steps at once. */
@@ -175,7 +189,7 @@ function lastPair({ data }: Tensor): Float32Array {
 }
 
 async function signOutputs(
-  { fixture, signer }: Answering,
+  { fixture, signer, peer }: Answering,
   { release, salt }: ReleasedRequest,
   outputs: NamedTensors,
   amount: bigint,
@@ -183,7 +197,7 @@ async function signOutputs(
   const result: Result = {
     taskId: release.taskId,
     response: responseDigest(salt, tensorsDigest(Object.keys(outputs), outputs)),
-    payout: fixture.wallets.operator.address,
+    payout: peer.payout,
     amount,
     completedAt: await fixture.now(),
   };

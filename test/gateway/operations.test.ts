@@ -6,7 +6,7 @@ import { startGateway } from "#gateway/start.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { documentedMetrics, readMetrics } from "#test/docs/documentedMetrics.ts";
 import { type ServedChain, serveChain } from "#test/node/serveChain.ts";
-import { emptyDatabase } from "#test/verifier/testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { gatewayFixture, type GatewayFixture } from "./gatewayFixture.ts";
 import { askOffer, infer, payFor, someRequest } from "./paidRequest.ts";
 

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { type CallReverted, submitCall } from "#chain/submitCall.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { domainIn } from "#protocol/network.ts";
+import { nodeListingJson } from "#protocol/nodeListing.ts";
 import { taskIdOf } from "#protocol/task.ts";
 import { until } from "./chainControl.ts";
 import { type Journey, leastDaemons, refusalOf, startJourney } from "./journeyNetwork.ts";
@@ -44,6 +45,18 @@ describe("a node that vanishes before its result", function () {
     const trail = (await info.json()) as { state: string; node: { address: string } };
     expect(trail.state).to.equal("released");
     expect(trail.node.address).to.equal(offer.task.node);
+  });
+
+  it("is offered to nobody any more, and the node that started again is", async () => {
+    const { gateway } = journey.local.network;
+    const listed = async (address: string) =>
+      nodeListingJson.parse(await (await fetch(`${gateway}/v1/nodes/${address}`)).json());
+    const next = async () => (await askOffer(journey).catch(() => undefined))?.task.node;
+    await until(async () => (await next()) !== undefined);
+    const named = await next();
+    expect(named).not.to.equal(offer.task.node);
+    expect((await listed(offer.task.node)).measures.answers).to.equal(false);
+    expect((await listed(named ?? "")).measures.answers).to.equal(true);
   });
 
   it("cannot be refunded before deadline and window have passed", async () => {

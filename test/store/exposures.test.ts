@@ -4,7 +4,7 @@ import { createLogger } from "#service/logger.ts";
 import { type FacilitatorSchema, facilitatorMigrations } from "#store/facilitatorSchema.ts";
 import { openDatabase } from "#store/openDatabase.ts";
 import { openFacilitatorStore } from "#store/facilitatorStore.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 const logger = createLogger("test", "silent");
 const insert = `insert into claims (payer, nonce, holder, token, amount, exposed, sponsored)
@@ -13,17 +13,12 @@ const summed = `select payer, token, sum(amount) as outstanding from claims wher
 
 describe("what payers owe", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
   let client: pg.Client;
 
-  before(async () => {
-    server = await startTestDatabase();
-  });
   afterEach(() => client.end());
-  after(() => server.close());
 
-  async function connect(name: string): Promise<string> {
-    const url = await server.urlFor(name);
+  async function connect(): Promise<string> {
+    const url = await emptyDatabase();
     client = new pg.Client({ connectionString: url });
     await client.connect();
     return url;
@@ -37,7 +32,7 @@ describe("what payers owe", function () {
   }
 
   it("is summed up of the claims that are there already", async () => {
-    const url = await connect("older");
+    const url = await connect();
     const older = Object.fromEntries(Object.entries(facilitatorMigrations).filter(([name]) => name < "010"));
     await (await openDatabase<FacilitatorSchema>(url, older, logger)).close();
     await client.query(insert, [1, 100]);
@@ -46,7 +41,7 @@ describe("what payers owe", function () {
   });
 
   it("follows every claim that comes, changes or goes, many in one statement too", async () => {
-    const store = await openFacilitatorStore(await connect("followed"), logger);
+    const store = await openFacilitatorStore(await connect(), logger);
     await store.close();
     const changes = [
       "update claims set exposed = not exposed where nonce % 7 = 0",
@@ -65,7 +60,7 @@ describe("what payers owe", function () {
   });
 
   it("keeps no sums of payers who owe nothing, once they are looked for", async () => {
-    const store = await openFacilitatorStore(await connect("forgotten"), logger);
+    const store = await openFacilitatorStore(await connect(), logger);
     await client.query(insert, [1, 100]);
     await client.query("update claims set exposed = false where payer = 'payer 1'");
     await store.prunePayments(0);

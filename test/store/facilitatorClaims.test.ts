@@ -5,7 +5,7 @@ import { createLogger } from "#service/logger.ts";
 import type { Loss } from "#store/facilitatorClaims.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import type { Claim, ClaimTerms } from "#store/taskClaims.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 const token = new Wallet(id("token")).address;
 const deadline = 1_800_000_000;
@@ -20,17 +20,14 @@ const loss: Loss = {
 
 describe("claims of nonces", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
   let store: FacilitatorStore;
   let payers = 0;
 
   before(async () => {
-    server = await startTestDatabase();
-    store = await openFacilitatorStore(await server.urlFor("claims"), createLogger("test", "silent"));
+    store = await openFacilitatorStore(await emptyDatabase(), createLogger("test", "silent"));
   });
   after(async () => {
     await store.close();
-    await server.close();
   });
 
   const somebody = (): string => new Wallet(id(`payer ${payers++}`)).address;

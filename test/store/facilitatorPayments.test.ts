@@ -5,7 +5,7 @@ import { proxyAddresses } from "#protocol/proxyPayment.ts";
 import { createLogger } from "#service/logger.ts";
 import type { PaymentClaim } from "#store/facilitatorPayments.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 const most = 2n ** 256n - 1n;
 const token = new Wallet(id("token")).address;
@@ -15,17 +15,14 @@ const failed = { success: false, errorReason: "permit2_invalid_nonce", errorMess
 
 describe("merchants' payments in the facilitator's store", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
   let store: FacilitatorStore;
   let claims = 0;
 
   before(async () => {
-    server = await startTestDatabase();
-    store = await openFacilitatorStore(await server.urlFor("payments"), createLogger("test", "silent"));
+    store = await openFacilitatorStore(await emptyDatabase(), createLogger("test", "silent"));
   });
   after(async () => {
     await store.close();
-    await server.close();
   });
 
   function newClaim(changes: Partial<PaymentClaim["payload"]["permit2Authorization"]> = {}): PaymentClaim {

@@ -3,20 +3,17 @@ import { OpgError } from "#protocol/errors.ts";
 import { createLogger } from "#service/logger.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { reachable, rejection, taskSteps } from "./taskSteps.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 describe("the facilitator's store", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
   let store: FacilitatorStore;
 
   before(async () => {
-    server = await startTestDatabase();
-    store = await openFacilitatorStore(await server.urlFor("facilitator"), createLogger("test", "silent"));
+    store = await openFacilitatorStore(await emptyDatabase(), createLogger("test", "silent"));
   });
   after(async () => {
     await store.close();
-    await server.close();
   });
 
   const { newClaim, take, releaseOf, resultOf, verdictOf, request, signed, enter, bring } = taskSteps(() => store);

@@ -6,21 +6,18 @@ import { createLogger } from "#service/logger.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { reorgedTasks } from "#store/taskTransitions.ts";
 import { included, rejection, taskSteps } from "./taskSteps.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 describe("the outbox in the facilitator's store", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
   let store: FacilitatorStore;
   const { take, newClaim, releaseOf, request, signed, watchedHashes, bring, terms } = taskSteps(() => store);
 
   before(async () => {
-    server = await startTestDatabase();
-    store = await openFacilitatorStore(await server.urlFor("outbox"), createLogger("test", "silent"));
+    store = await openFacilitatorStore(await emptyDatabase(), createLogger("test", "silent"));
   });
   after(async () => {
     await store.close();
-    await server.close();
   });
 
   describe("transactions", () => {

@@ -4,7 +4,7 @@ import type { InferAnswerJson } from "#protocol/inferAnswer.ts";
 import type { ReleasedTask } from "#protocol/messages.ts";
 import { createLogger } from "#service/logger.ts";
 import { type BegunPayment, type GatewayStore, openGatewayStore } from "#store/gatewayStore.ts";
-import { emptyDatabase } from "#test/verifier/testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 
 const silent = createLogger("test", "silent");
 const now = 1_900_000_000;

@@ -2,24 +2,21 @@ import { expect } from "chai";
 import { Client } from "pg";
 import { createLogger } from "#service/logger.ts";
 import { DatabaseLeases } from "#store/leases.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 describe("leases", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
   let url: string;
   let replicas: [DatabaseLeases, DatabaseLeases];
   let names = 0;
 
   before(async () => {
-    server = await startTestDatabase();
-    url = await server.urlFor("leases");
+    url = await emptyDatabase();
     const logger = createLogger("test", "silent");
     replicas = [new DatabaseLeases(url, logger), new DatabaseLeases(url, logger)];
   });
   after(async () => {
     await Promise.all(replicas.map((replica) => replica.close()));
-    await server.close();
   });
 
   const newName = (): string => `work ${names++}`;

@@ -8,28 +8,22 @@ import { createLogger } from "#service/logger.ts";
 import { facilitatorMigrations, type FacilitatorSchema } from "#store/facilitatorSchema.ts";
 import { openFacilitatorStore } from "#store/facilitatorStore.ts";
 import { openDatabase } from "#store/openDatabase.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 const logger = createLogger("test", "silent");
 
 describe("openDatabase", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
-
-  before(async () => {
-    server = await startTestDatabase();
-  });
-  after(() => server.close());
 
   it("lets five processes bring the same empty database up to date at once", async () => {
-    const url = await server.urlFor("raced");
+    const url = await emptyDatabase();
     const stores = await Promise.all(Array.from({ length: 5 }, () => openFacilitatorStore(url, logger)));
     expect(await stores[0]?.watchedTransactions()).to.deep.equal([]);
     await Promise.all(stores.map((store) => store.close()));
   });
 
   it("runs each migration once, in the order of the names", async () => {
-    const url = await server.urlFor("ordered");
+    const url = await emptyDatabase();
     const ran: string[] = [];
     const migration = (name: string) => ({ up: () => Promise.resolve(void ran.push(name)) });
     const first = { "001_one": migration("one") };
@@ -39,7 +33,7 @@ describe("openDatabase", function () {
   });
 
   it("goes on after all connections were reset, in use and idle ones", async () => {
-    const url = new URL(await server.urlFor("reset"));
+    const url = new URL(await emptyDatabase());
     const link = await faultyDatabase(Number(url.port));
     url.port = String(link.port);
     const { db, close } = await openDatabase<FacilitatorSchema>(url.href, {}, logger);
@@ -53,7 +47,7 @@ describe("openDatabase", function () {
   });
 
   it("brings a facilitator's first tables up to date with what is in them: their nonces stay taken", async () => {
-    const url = await server.urlFor("upgraded");
+    const url = await emptyDatabase();
     const first = Object.entries(facilitatorMigrations).slice(0, 1);
     const { db, close } = await openDatabase<FacilitatorSchema>(url, Object.fromEntries(first), logger);
     const { address: payer } = new Wallet(id("an early payer"));
@@ -85,7 +79,7 @@ describe("openDatabase", function () {
   });
 
   it("reads whole numbers as bigint, up to 2^256 - 1", async () => {
-    const { db, close } = await openDatabase(await server.urlFor("numbers"), {}, logger);
+    const { db, close } = await openDatabase(await emptyDatabase(), {}, logger);
     const largest = 2n ** 256n - 1n;
     const query = sql<
       Record<string, bigint>
@@ -100,7 +94,7 @@ describe("openDatabase", function () {
     const failing = { "001_wrong": { up: () => Promise.reject(new Error("no such thing")) } };
     for (const [url, migrations] of [
       [closed, {}],
-      [await server.urlFor("wrong"), failing],
+      [await emptyDatabase(), failing],
     ] as const) {
       const error = await openDatabase(url, migrations, logger).catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(OpgError).and.to.include({ code: "configuration" });

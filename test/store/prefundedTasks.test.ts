@@ -7,12 +7,10 @@ import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorS
 import { type Reservation, reservePrefunded } from "#store/prefundedReservations.ts";
 import { booksOf, CEILING, chargeOf, newCall, newPayer } from "./prefundedCalls.ts";
 import { taskSteps } from "./taskSteps.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 describe("prefunded tasks in the facilitator's store", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
-  let databases = 0;
   let url: string;
   let store: FacilitatorStore;
   /** Another process on the same database. */
@@ -20,14 +18,10 @@ describe("prefunded tasks in the facilitator's store", function () {
   const logger = createLogger("test", "silent");
 
   beforeEach(async () => {
-    url = await server.urlFor(`prefunded_${databases++}`);
+    url = await emptyDatabase();
     [store, other] = [await openFacilitatorStore(url, logger), await openFacilitatorStore(url, logger)];
   });
   afterEach(() => Promise.all([store.close(), other.close()]));
-  before(async () => {
-    server = await startTestDatabase();
-  });
-  after(() => server.close());
 
   const { newClaim, take, enter } = taskSteps(() => store);
   const reserve = async (call: Reservation, at = store): Promise<string> => (await at.reservePrefunded(call)).outcome;

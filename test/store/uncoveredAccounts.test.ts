@@ -3,26 +3,20 @@ import { createLogger } from "#service/logger.ts";
 import { type FacilitatorStore, openFacilitatorStore } from "#store/facilitatorStore.ts";
 import type { Reservation } from "#store/prefundedReservations.ts";
 import { booksOf, chargeOf, newCall, newPayer } from "./prefundedCalls.ts";
-import { startTestDatabase, type TestDatabase } from "./testDatabase.ts";
+import { emptyDatabase } from "./testDatabases.ts";
 
 describe("charges of an account that a batch left out", function () {
   this.timeout(60_000);
-  let server: TestDatabase;
-  let databases = 0;
   let store: FacilitatorStore;
   /** Another process on the same database. */
   let other: FacilitatorStore;
   const logger = createLogger("test", "silent");
 
   beforeEach(async () => {
-    const url = await server.urlFor(`uncovered_${databases++}`);
+    const url = await emptyDatabase();
     [store, other] = [await openFacilitatorStore(url, logger), await openFacilitatorStore(url, logger)];
   });
   afterEach(() => Promise.all([store.close(), other.close()]));
-  before(async () => {
-    server = await startTestDatabase();
-  });
-  after(() => server.close());
 
   const reserve = async (call: Reservation): Promise<string> => (await store.reservePrefunded(call)).outcome;
   const reserved = async (call: Reservation): Promise<Reservation> => {

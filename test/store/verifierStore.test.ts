@@ -11,7 +11,7 @@ import {
   type StoredVerdict,
   type VerifierStore,
 } from "#store/verifierStore.ts";
-import { emptyDatabase } from "#test/verifier/testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 
 const silent = createLogger("test", "silent");
 const now = 1_900_000_000;

@@ -13,7 +13,7 @@ import {
 import { admissionSignatureJson, challengeJson } from "#protocol/messages.ts";
 import { joinSignatures } from "#protocol/verdict.ts";
 import { approvedMeasurement, sign } from "#test/contracts/fixture.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
 const enclave = new Wallet(id("an enclave that wants in"));

@@ -4,7 +4,7 @@ import { freePort } from "#scripts/network/freePort.ts";
 import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
 import { certify } from "#test/contracts/fixture.ts";
 import { TURN_SECONDS } from "#verifier/closingDuty.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 import { certifyTask, settleTask, type TestVerifier } from "./witnessedTask.ts";
 

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { refusalJson, type RefusalMessage, type TaskRecordJson } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
 import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
 describe("RefusalDelivery", () => {

@@ -12,8 +12,8 @@ import { type HttpServer, startHttpServer } from "#service/httpServer.ts";
 import { documentedMetrics, readMetrics } from "#test/docs/documentedMetrics.ts";
 import { type ServedChain, serveChain } from "#test/node/serveChain.ts";
 import { startVerifier } from "#verifier/start.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { sealRequest } from "./sealRequest.ts";
-import { emptyDatabase } from "./testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
 describe("startVerifier", () => {

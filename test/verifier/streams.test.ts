@@ -17,7 +17,7 @@ import {
 } from "#protocol/verdict.ts";
 import { sign } from "#test/contracts/fixture.ts";
 import { summed, summingInputs, summingModel } from "#test/execution/summingModel.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
 const salt = id("salt");

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { id, verifyTypedData } from "ethers";
 import { commitmentTypedData, signedCommitmentJson } from "#protocol/verdict.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { floats, verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
 describe("POST /tasks of a verifier", () => {

@@ -12,7 +12,7 @@ import {
   signedVerdictJson,
   verdictTypedData,
 } from "#protocol/verdict.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
 type Verifier = Awaited<ReturnType<VerifierFixture["start"]>>;

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { id } from "ethers";
 import { resultHashOf } from "#protocol/result.ts";
-import { emptyDatabase } from "./testDatabases.ts";
+import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 import { certifyTask, type TestVerifier, type WitnessedTask } from "./witnessedTask.ts";
 
