@@ -5,6 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { expect } from "chai";
 import { id, sha256 } from "ethers";
 import hre from "hardhat";
+import { writeSimulatedRoot } from "#attestation/nitro/simulated.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
@@ -37,6 +38,7 @@ import { createLogger } from "#service/logger.ts";
 import { Operations } from "#service/operations.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import type { Daemon } from "#service/runDaemon.ts";
+import { testEvidenceRoots, testRoot } from "#test/attestation/testRoot.ts";
 import { networkFixture, sign } from "#test/contracts/fixture.ts";
 import { negation } from "./models.ts";
 import { serveChain } from "./serveChain.ts";
@@ -133,14 +135,14 @@ function describeNetwork(
   { chainId, deploymentBlock, addresses, parameters, wallets, entry }: Fixture,
   urls: { rpcUrl: string; hub: string; facilitator: string; verifiers: readonly TestVerifier[] },
 ): Network {
-  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   return {
     name: "test",
     chainId,
     rpcUrl: urls.rpcUrl,
     deploymentBlock,
     contracts: addresses,
-    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot },
+    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, evidenceRoots: testEvidenceRoots },
     hub: urls.hub,
     gateway: "http://127.0.0.1:1",
     facilitators: [{ address: wallets.facilitator.address, entry, url: urls.facilitator }],
@@ -239,7 +241,7 @@ function starting({ fixture, folder, networkFile, clock, network }: Setting) {
     OPG_STATE: join(folder, operator),
     OPG_OPERATOR_KEY: localAccount(operator).privateKey,
     OPG_PAYOUT: payout,
-    OPG_DEVELOPMENT_ROOT_KEY: localAccount("developmentRoot").privateKey,
+    OPG_SIMULATED_ROOT_KEY: writeSimulatedRoot(testRoot),
   });
   const start = (operator: LocalRole, executor?: Executor): Promise<Daemon> =>
     startNode(environment(operator), { clock, ...(executor ? { executor } : {}) });

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { encodeBase64, id, sha256, SigningKey, Wallet } from "ethers";
-import { makeDevelopmentEvidence } from "#attestation/development.ts";
-import type { Statement } from "#attestation/evidence.ts";
-import { localAccount } from "#deploy/localAccounts.ts";
+import type { Claims } from "#attestation/evidence.ts";
+import { createSimulatedPlatform, makeSimulatedRoot, type SimulatedRoot } from "#attestation/nitro/simulated.ts";
+import { profileDigest } from "#execution/profile.ts";
 import {
   type Admission,
   type AdmissionRequestJson,
@@ -12,7 +12,8 @@ import {
 } from "#protocol/admission.ts";
 import { admissionSignatureJson, challengeJson } from "#protocol/messages.ts";
 import { joinSignatures } from "#protocol/verdict.ts";
-import { approvedMeasurement, sign } from "#test/contracts/fixture.ts";
+import { testRoot } from "#test/attestation/testRoot.ts";
+import { sign } from "#test/contracts/fixture.ts";
 import { emptyDatabase } from "./testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
@@ -25,10 +26,12 @@ type Verifier = Awaited<ReturnType<VerifierFixture["start"]>>;
 interface Changes {
   challenges?: string[];
   blockNumber?: number;
-  /** What the evidence says otherwise. */
-  statement?: Partial<Statement>;
-  /** Who signs the evidence instead of the development root. */
-  root?: SigningKey;
+  /** What the enclave has its platform state otherwise. */
+  claims?: Partial<Claims>;
+  /** The platform's root, the profile that it runs, and its time, in seconds since 1970. */
+  root?: SimulatedRoot;
+  profile?: string;
+  timestamp?: number;
   /** What the admission says otherwise, with the enclave's signature over it. */
   admission?: Partial<Admission>;
   /** What the admission says otherwise, after the enclave has signed it. */
@@ -55,17 +58,13 @@ describe("POST /admissions of a verifier", () => {
     const challenges = changes.challenges ?? [await askChallenge(verifier)];
     const block = await fixture.provider.getBlock(changes.blockNumber ?? "latest");
     const proper = await fixture.makeAdmission({ node });
-    const evidence = makeDevelopmentEvidence(
-      changes.root ?? new SigningKey(localAccount("developmentRoot").privateKey),
-      {
-        measurement: approvedMeasurement,
-        publicKey: enclave.signingKey.publicKey,
-        userData: identityBinding(proper, domain),
-        nonce: challengeNonce(domain, block?.hash ?? "", challenges),
-        timestamp: fixture.time.now,
-        ...changes.statement,
-      },
-    );
+    const { root = testRoot, profile = profileDigest, timestamp = fixture.time.now } = changes;
+    const evidence = await createSimulatedPlatform({ root, profile, clock: () => timestamp }).attest({
+      publicKey: enclave.signingKey.publicKey,
+      userData: identityBinding(proper, domain),
+      nonce: challengeNonce(domain, block?.hash ?? "", challenges),
+      ...changes.claims,
+    });
     const signed = { ...proper, evidenceHash: sha256(evidence), ...changes.admission };
     const enclaveSignature = await sign(enclave, admissionTypedData(signed, domain));
     const admission = { ...signed, ...changes.tampered };
@@ -138,17 +137,18 @@ describe("POST /admissions of a verifier", () => {
     await expectRefused({ admission: { measurement: id("other code") } }, refused({ field: "measurement" }));
     await expectRefused({ admission: { evidenceHash: id("other evidence") } }, refused({ field: "evidenceHash" }));
     const { publicKey } = new SigningKey(id("another enclave"));
-    await expectRefused({ statement: { publicKey } }, refused({ reason: "wrong_key" }));
+    await expectRefused({ claims: { publicKey } }, refused({ reason: "wrong_key" }));
   });
 
-  it("refuses a measurement that is not approved, a foreign root, and old evidence", async () => {
-    const measurement = id("unapproved code");
-    await expectRefused({ statement: { measurement } }, refused({ reason: "measurement_not_approved" }));
-    await expectRefused({ root: new SigningKey(id("a root")) }, refused({ reason: "wrong_root" }));
-    await expectRefused({ statement: { timestamp: fixture.time.now - 301 } }, refused({ reason: "stale" }));
+  it("refuses a measurement that is not approved, a foreign root, and evidence that is old or from the future", async () => {
+    const { now } = fixture.time;
+    await expectRefused({ profile: id("unapproved code") }, refused({ reason: "measurement_not_approved" }));
+    await expectRefused({ root: await makeSimulatedRoot(now) }, refused({ reason: "kind_not_allowed" }));
+    await expectRefused({ timestamp: now - 301 }, refused({ reason: "stale" }));
+    await expectRefused({ timestamp: now + 61 }, refused({ reason: "from_the_future" }));
   });
 
-  it("refuses development evidence where the network names no root for it", async () => {
+  it("refuses simulated evidence where the network names no root for it", async () => {
     const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = fixture.parameters;
     const parameters = { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds };
     const strict = await fixture.start(2, await emptyDatabase(), { network: { parameters } });
