@@ -9,6 +9,7 @@ import type { TaskOverrideDefinition } from "hardhat/types/tasks";
 export const mochaTestFiles: TaskOverrideDefinition = overrideTask(["test", "mocha"])
   .setAction(async () => ({
     default: (parameters, hre, runSuper): Promise<unknown> => {
+      leaveErrorsToMocha();
       const named = Array.isArray(parameters["testFiles"]) && parameters["testFiles"].length > 0;
       if (named) return runSuper(parameters);
       const testFiles = globSync("test/**/*.test.ts", { cwd: hre.config.paths.root }).sort();
@@ -16,3 +17,14 @@ export const mochaTestFiles: TaskOverrideDefinition = overrideTask(["test", "moc
     },
   }))
   .build();
+
+/**
+ * Where nobody handles an error, Hardhat ends the process, and every test to come with it. Mocha fails the test that runs,
+ * if it is let to.
+ */
+function leaveErrorsToMocha(): void {
+  process.removeAllListeners("uncaughtException").removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", (reason) => {
+    throw reason;
+  });
+}

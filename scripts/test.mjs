@@ -12,6 +12,9 @@ const quietMilliseconds = 10_000;
 /** Tests that failed may leave servers behind, which would keep their process alive for ever. */
 const endMilliseconds = 30_000;
 const PROCESSES = 4;
+/** What is kept of a process for the case that it fails. */
+const COMPLAINT_CHARACTERS = 8_000;
+const LAST_LINES = 8;
 const started = Date.now();
 
 const heartbeat = setInterval(() => {
@@ -23,9 +26,12 @@ const runs = named.length > 0 ? [["test", ...named]] : allTests();
 const results = await inTurns(runs.map(run));
 clearInterval(heartbeat);
 
+for (const result of results.filter(({ code }) => code !== 0)) process.stdout.write(whatFailed(result));
 const count = (kind) => results.reduce((sum, { output }) => sum + counted(output, kind), 0);
 const skipped = count("skipped") > 0 ? `, ${count("skipped")} skipped` : "";
-process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${skipped}\n`);
+const brokenOff = results.filter((result) => result.code !== 0 && counted(result.output, "failing") === 0).length;
+const broken = brokenOff > 0 ? `, ${brokenOff} of ${results.length} processes broken off` : "";
+process.stdout.write(`${count("passing")} passed, ${count("failing")} failed${skipped}${broken}\n`);
 process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
 
 /**
@@ -51,9 +57,10 @@ function run(parameters) {
   const child = spawn(process.execPath, [hardhat, ...parameters], {
     cwd: root,
     env: { ...process.env, ...colour },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
+  let complaints = "";
   let shown = false;
   let ending;
   child.stdout.setEncoding("utf8").on("data", (printed) => {
@@ -63,10 +70,14 @@ function run(parameters) {
     }
     if (shown) print(printed);
   });
+  child.stderr.setEncoding("utf8").on("data", (printed) => {
+    complaints = (complaints + printed).slice(-COMPLAINT_CHARACTERS);
+    process.stderr.write(printed);
+  });
   const ended = new Promise((fulfil) =>
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       clearTimeout(ending);
-      fulfil({ code: code ?? 1, output });
+      fulfil({ code: code ?? 1, signal, output, complaints });
     }),
   );
   const show = () => {
@@ -89,6 +100,18 @@ async function inTurns(started) {
 function print(text) {
   heartbeat.refresh();
   process.stdout.write(text);
+}
+
+/**
+ * Says at the end, where it is looked for, what failed: the failures that were counted, or, of a process that ended before
+ * it counted any, the test it came to and its last words.
+ */
+function whatFailed({ code, signal, output, complaints }) {
+  const text = stripVTControlCharacters(output);
+  const failures = /^ {2}\d+ failing\b[^]*/m.exec(text)?.[0];
+  if (failures !== undefined) return `\n== failed\n${failures}\n`;
+  const last = text.trimEnd().split("\n").slice(-LAST_LINES).join("\n");
+  return `\n== a process ended with ${signal ?? code} before its counts, after\n${last}\n== its last words\n${complaints}\n`;
 }
 
 /** Reads Hardhat's summary, `12 passing (5 solidity, 7 mocha)`, or mocha's own where only mocha ran. */

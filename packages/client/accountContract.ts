@@ -1,5 +1,6 @@
 import { Interface, Signature } from "ethers";
-import type { TypedDataDomain, TypedDataField } from "../protocol/typedData.ts";
+import { permittedDepositTypedData } from "../protocol/deposit.ts";
+import type { PaymentTypedData } from "../protocol/payment.ts";
 import type { AccountOnChain } from "./account.ts";
 import type { AccountTerms } from "./accountTerms.ts";
 import type { ChainReader } from "./chainReader.ts";
@@ -19,16 +20,6 @@ const token = new Interface([
   "function nonces(address owner) view returns (uint256)",
   "function eip712Domain() view returns (bytes1 fields, string name, string version, uint256 chainId, address verifyingContract, bytes32 salt, uint256[] extensions)",
 ]);
-
-const permitTypes: Record<string, TypedDataField[]> = {
-  Permit: [
-    { name: "owner", type: "address" },
-    { name: "spender", type: "address" },
-    { name: "value", type: "uint256" },
-    { name: "nonce", type: "uint256" },
-    { name: "deadline", type: "uint256" },
-  ],
-};
 
 /** A call to a contract, for whoever sends transactions. */
 export interface ContractCall {
@@ -58,19 +49,20 @@ export async function readAllowance(
   return ((await chain.call(asset, token, "allowance", [owner, spender])) as unknown as [bigint])[0];
 }
 
-/** An approval that the owner signs instead of sending it (EIP-2612). @throws OpgError `chain_unavailable` */
-export async function permitOf(
+/** A deposit's approval that the owner signs instead of sending it (EIP-2612). @throws OpgError `chain_unavailable` */
+export async function depositPermit(
   chain: ChainReader,
   asset: string,
-  permit: { owner: string; spender: string; value: bigint; deadline: bigint },
-) {
+  deposit: { taskEscrow: string; amount: bigint },
+  permit: { owner: string; deadline: bigint },
+): Promise<PaymentTypedData> {
   const [nonces, domains] = await Promise.all([
     chain.call(asset, token, "nonces", [permit.owner]),
     chain.call(asset, token, "eip712Domain", []),
   ]);
+  const [nonce] = nonces as unknown as [bigint];
   const { name, version, chainId } = domains.toObject() as { name: string; version: string; chainId: bigint };
-  const domain: TypedDataDomain = { name, version, chainId, verifyingContract: asset };
-  return { domain, types: permitTypes, value: { ...permit, nonce: (nonces as unknown as [bigint])[0] } };
+  return permittedDepositTypedData(deposit, { ...permit, nonce }, { name, version, chainId, verifyingContract: asset });
 }
 
 /** Lets TaskEscrow move the sender's tokens. */

@@ -9,7 +9,7 @@ import {
   depositWithPermitCall,
   finalizeWithdrawCall,
   initiateWithdrawCall,
-  permitOf,
+  depositPermit,
   readAccount,
   readAllowance,
   setAuthorizerCall,
@@ -88,7 +88,12 @@ async function prepareDeposit(
     return depositCall(terms, amount);
   }
   const deadline = BigInt(clock() + PERMIT_SECONDS);
-  const { domain, types, value } = await permitOf(chain, asset, { owner, spender, value: amount, deadline });
+  const { domain, types, value } = await depositPermit(
+    chain,
+    asset,
+    { taskEscrow: spender, amount },
+    { owner, deadline },
+  );
   return depositWithPermitCall(terms, amount, deadline, await signer.signTypedData(domain, types, value));
 }
 

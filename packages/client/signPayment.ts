@@ -2,7 +2,7 @@ import { hexlify } from "ethers";
 import type { Network } from "../protocol/network.ts";
 import { authorizationOf, authorizationToJson, type PaymentTypedData, paymentTypedData } from "../protocol/payment.ts";
 import { proxyAddresses, type ProxyAuthorization, type ProxyScheme, proxyTypedData } from "../protocol/proxyPayment.ts";
-import type { TypedDataField } from "../protocol/typedData.ts";
+import { transferFields } from "../protocol/tokenTypes.ts";
 import type { OfferedPayment } from "./offeredPayment.ts";
 import type { PaymentSigner } from "./signer.ts";
 
@@ -64,15 +64,6 @@ async function signProxy(
   const signature = await sign(terms.signer, proxyTypedData(scheme, authorization, BigInt(terms.network.chainId)));
   return { payload: { signature, permit2Authorization: decimals(authorization) }, expiresAt };
 }
-
-const transferFields: TypedDataField[] = [
-  { name: "from", type: "address" },
-  { name: "to", type: "address" },
-  { name: "value", type: "uint256" },
-  { name: "validAfter", type: "uint256" },
-  { name: "validBefore", type: "uint256" },
-  { name: "nonce", type: "bytes32" },
-];
 
 /** ERC-3009, https://eips.ethereum.org/EIPS/eip-3009: the token itself checks the signature, in its own domain. */
 async function signTransfer(

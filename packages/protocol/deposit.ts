@@ -1,6 +1,6 @@
 import { AbiCoder, keccak256 } from "ethers";
-import { permitTypes } from "./gasSponsoring.ts";
 import { type PaymentTypedData, permit2Domain } from "./payment.ts";
+import { permitTypes, transferFields } from "./tokenTypes.ts";
 import { signedTypes, type TypedDataDomain } from "./typedData.ts";
 
 /** Money for a prefunded account, signed by whoever gives it. */
@@ -49,17 +49,6 @@ const depositTypes = {
     { name: "amount", type: "uint256" },
   ],
   Deposit: signedTypes.Deposit.map((field) => ({ ...field })),
-};
-
-const authorizationTypes = {
-  ReceiveWithAuthorization: [
-    { name: "from", type: "address" },
-    { name: "to", type: "address" },
-    { name: "value", type: "uint256" },
-    { name: "validAfter", type: "uint256" },
-    { name: "validBefore", type: "uint256" },
-    { name: "nonce", type: "bytes32" },
-  ],
 };
 
 /**
@@ -117,7 +106,7 @@ export function authorizedDepositTypedData(
   const nonce = depositNonce(payer, facilitator, salt);
   return {
     domain: tokenDomain,
-    types: authorizationTypes,
+    types: { ReceiveWithAuthorization: transferFields },
     value: { from: owner, to: taskEscrow, value: amount, validAfter, validBefore, nonce },
   };
 }

@@ -2,7 +2,7 @@ import { concat, keccak256, TypedDataEncoder } from "ethers";
 import { z } from "zod";
 import { address, bytes, uint } from "./hex.ts";
 import { PERMIT2, type PaymentTypedData } from "./payment.ts";
-import type { TypedDataField } from "./typedData.ts";
+import { permitTypes } from "./tokenTypes.ts";
 
 /** Name of the x402 extension by which a facilitator submits a payer's EIP-2612 permit, so that the payer needs no gas. */
 export const GAS_SPONSORING = "eip2612GasSponsoring";
@@ -90,17 +90,6 @@ export interface TokenDomain {
   version: string;
   chainId: bigint;
 }
-
-/** The type that EIP-2612 signs. */
-export const permitTypes: Record<string, TypedDataField[]> = {
-  Permit: [
-    { name: "owner", type: "address" },
-    { name: "spender", type: "address" },
-    { name: "value", type: "uint256" },
-    { name: "nonce", type: "uint256" },
-    { name: "deadline", type: "uint256" },
-  ],
-};
 
 /** What the owner signs (EIP-2612), Permit2 being the spender. */
 export function allowancePermitTypedData(

@@ -93,8 +93,13 @@ class NetworkRun {
 
   async #begin(seed: number): Promise<void> {
     const trial = await beginTrial(this.#network, drawPlan(seed));
-    const ended = this.#end(trial).finally(() => this.#waiting.delete(ended));
+    const ended = this.#end(trial);
     this.#waiting.add(ended);
+    // What it fails with is told to whoever waits for all of them; until then nobody does.
+    ended.then(
+      () => this.#waiting.delete(ended),
+      () => undefined,
+    );
     if (this.#waiting.size >= WAITING) await Promise.race(this.#waiting);
   }
 

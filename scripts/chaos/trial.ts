@@ -42,7 +42,7 @@ export async function beginTrial({ processes, chain, asked }: ChaosNetwork, plan
   const buy = (task: TaskPlan, index: number, what: Asked): Promise<TaskPurchase> =>
     buyTask(network, accountOf(seed, "customer", index), task, what);
   const bought = Promise.all(asked ? plan.tasks.map((task, index) => buy(task, index, asked)) : []);
-  taken.catch(() => undefined);
+  for (const begun of [taken, bought]) begun.catch(() => undefined);
   // The hub is asked once, when a model is loaded.
   const targets = plan.tasks.length > 0 ? daemons.names.filter((name) => name !== "hub") : facilitators;
   const healed = Promise.all(plan.faults.map((fault) => inflict(processes, fault, targets)));

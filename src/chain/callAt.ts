@@ -1,4 +1,8 @@
 import { toQuantity } from "ethers";
+import { OpgError } from "#protocol/errors.ts";
+
+/** What a chain answers that has no contract there: at this block not yet. */
+const EMPTY = "0x";
 
 /** What takes requests by their method. */
 export interface Caller {
@@ -12,5 +16,7 @@ export interface Caller {
  * @throws OpgError `chain_unavailable`
  */
 export async function callAt(caller: Caller, to: string, data: string, blockNumber: number): Promise<string> {
-  return String(await caller.send("eth_call", [{ to, data }, toQuantity(blockNumber)]));
+  const answer = await caller.send("eth_call", [{ to, data }, toQuantity(blockNumber)]);
+  if (typeof answer === "string" && answer.length > EMPTY.length) return answer;
+  throw new OpgError("chain_unavailable", "The chain has no answer for what is asked; try again in a moment.", { to });
 }
