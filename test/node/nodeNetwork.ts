@@ -39,7 +39,7 @@ import { Operations } from "#service/operations.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import type { Daemon } from "#service/runDaemon.ts";
 import { testEvidenceRoots, testRoot } from "#test/attestation/testRoot.ts";
-import { networkFixture, sign } from "#test/contracts/fixture.ts";
+import { approvedMeasurement, networkFixture, sign } from "#test/contracts/fixture.ts";
 import { negation } from "./models.ts";
 import { serveChain } from "./serveChain.ts";
 import { TestVerifier } from "./testVerifier.ts";
@@ -106,8 +106,16 @@ export async function startNodeNetwork() {
     for (const step of closing) await step();
     await connection.close();
   };
+  /** Governance sets the window of the measurement that nodes run under. */
+  const setMeasurement = async (from: number, until: number): Promise<void> => {
+    const { nodeRegistry, govern, parameters } = fixture;
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, from, until]);
+    await govern({ to: network.contracts.nodeRegistry, data });
+    time.leadSeconds += parameters.timelockDelaySeconds;
+  };
   return {
     ...setting,
+    setMeasurement,
     time,
     facilitator,
     verifiers,

@@ -1,7 +1,8 @@
 import { expect } from "chai";
-import { encodeBase64, id, sha256, SigningKey, Wallet } from "ethers";
+import { encodeBase64, getBytes, id, sha256, SigningKey, Wallet } from "ethers";
 import type { Claims } from "#attestation/evidence.ts";
 import { createSimulatedPlatform, makeSimulatedRoot, type SimulatedRoot } from "#attestation/nitro/simulated.ts";
+import { fingerprint } from "#attestation/x509/checkChain.ts";
 import { profileDigest } from "#execution/profile.ts";
 import {
   type Admission,
@@ -13,7 +14,8 @@ import {
 import { admissionSignatureJson, challengeJson } from "#protocol/messages.ts";
 import { joinSignatures } from "#protocol/verdict.ts";
 import { testRoot } from "#test/attestation/testRoot.ts";
-import { sign } from "#test/contracts/fixture.ts";
+import { makeChain, makeNitroDocument, properRegisters } from "#test/attestation/documents/nitroDocument.ts";
+import { approvedMeasurement, sign } from "#test/contracts/fixture.ts";
 import { emptyDatabase } from "./testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
@@ -32,6 +34,8 @@ interface Changes {
   root?: SimulatedRoot;
   profile?: string;
   timestamp?: number;
+  /** Instead of the simulated platform's. */
+  evidence?: (claims: Claims) => Uint8Array;
   /** What the admission says otherwise, with the enclave's signature over it. */
   admission?: Partial<Admission>;
   /** What the admission says otherwise, after the enclave has signed it. */
@@ -59,12 +63,14 @@ describe("POST /admissions of a verifier", () => {
     const block = await fixture.provider.getBlock(changes.blockNumber ?? "latest");
     const proper = await fixture.makeAdmission({ node });
     const { root = testRoot, profile = profileDigest, timestamp = fixture.time.now } = changes;
-    const evidence = await createSimulatedPlatform({ root, profile, clock: () => timestamp }).attest({
+    const claims = {
       publicKey: enclave.signingKey.publicKey,
       userData: identityBinding(proper, domain),
       nonce: challengeNonce(domain, block?.hash ?? "", challenges),
       ...changes.claims,
-    });
+    };
+    const platform = createSimulatedPlatform({ root, profile, clock: () => timestamp });
+    const evidence = changes.evidence?.(claims) ?? (await platform.attest(claims));
     const signed = { ...proper, evidenceHash: sha256(evidence), ...changes.admission };
     const enclaveSignature = await sign(enclave, admissionTypedData(signed, domain));
     const admission = { ...signed, ...changes.tampered };
@@ -140,6 +146,45 @@ describe("POST /admissions of a verifier", () => {
     await expectRefused({ claims: { publicKey } }, refused({ reason: "wrong_key" }));
   });
 
+  it("refuses evidence that was copied from another admission, or made for another registry or chain", async () => {
+    const { body } = await makeRequest();
+    const copied = Buffer.from(body.evidence, "base64");
+    await expectRefused({ evidence: () => copied }, refused({ reason: "wrong_nonce" }));
+    const domain = fixture.domainOf("nodeRegistry");
+    const proper = await fixture.makeAdmission({ node });
+    for (const other of [{ chainId: 1n }, { verifyingContract: node }]) {
+      const elsewhere = { ...domain, ...other };
+      const userData = identityBinding(proper, elsewhere);
+      await expectRefused({ claims: { userData } }, refused({ reason: "wrong_binding" }));
+      const challenge = await askChallenge(verifier);
+      const block = await fixture.provider.getBlock("latest");
+      const nonce = challengeNonce(elsewhere, block?.hash ?? "", [challenge]);
+      await expectRefused({ challenges: [challenge], claims: { nonce } }, refused({ reason: "wrong_nonce" }));
+    }
+  });
+
+  it("refuses an enclave that is debugged, whose registers are zero, under a root that is named", async () => {
+    const at = fixture.time.now;
+    const chain = makeChain({}, at);
+    const roots = [fingerprint(chain[0] ?? new Uint8Array())];
+    const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = fixture.parameters;
+    const evidenceRoots = { nitro: roots };
+    const parameters = { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, evidenceRoots };
+    const takesNitro = await fixture.start(2, await emptyDatabase(), { network: { parameters } });
+    for (const [registers, reason] of [
+      [properRegisters(), "measurement_not_approved"],
+      [properRegisters().set(0, Buffer.alloc(48)), "debug_mode"],
+    ] as const) {
+      const evidence = ({ publicKey, userData, nonce }: Claims) => {
+        const claimed = { public_key: getBytes(publicKey), user_data: getBytes(userData), nonce: getBytes(nonce) };
+        return makeNitroDocument({ at, chain: () => chain, fields: { ...claimed, pcrs: registers } }).document;
+      };
+      const { body } = await makeRequest({ challenges: [await askChallenge(takesNitro)], evidence });
+      const answer = await takesNitro.post("/admissions", body);
+      expect(answer.body).to.have.property("error").that.includes(refused({ reason }));
+    }
+  });
+
   it("refuses a measurement that is not approved, a foreign root, and evidence that is old or from the future", async () => {
     const { now } = fixture.time;
     await expectRefused({ profile: id("unapproved code") }, refused({ reason: "measurement_not_approved" }));
@@ -207,5 +252,14 @@ describe("POST /admissions of a verifier", () => {
     await registry.retire(node);
     await expectRefused({ admission: { sequence: 2 } }, refused({ field: "node" }));
     await snapshot.restore();
+  });
+
+  // The last: it moves the chain's time.
+  it("refuses code whose window governance has closed, which was approved before", async () => {
+    const { nodeRegistry, govern } = fixture;
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, 0, 0]);
+    await govern({ to: await nodeRegistry.getAddress(), data });
+    fixture.time.now = await fixture.now();
+    await expectRefused({}, refused({ reason: "measurement_not_approved" }));
   });
 });
