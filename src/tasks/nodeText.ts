@@ -76,7 +76,7 @@ function leaseLines({ node, maxLeaseSeconds, now }: NodeFacts): string[] {
 
 function workLines({ work, inBatches }: NodeFacts): string[] {
   const { settled, earned, refused } = work;
-  const tasks = `${settled} tasks settled one by one, which earned ${opgText(earned)}; ${refused} refused`;
+  const tasks = `${settled} task${settled === 1 ? "" : "s"} settled one by one, which earned ${opgText(earned)}; ${refused} refused`;
   if (inBatches === 0n) return [tasks];
   return [tasks, `calls of accounts earned ${opgText(inBatches)} for its payout, by all nodes that are paid out there`];
 }

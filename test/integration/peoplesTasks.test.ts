@@ -104,7 +104,7 @@ describe("the tasks for people", function () {
     expect(shown.stdout).to.match(/\n {2}lease {8}until 20.*\n.*the node renews it at 20/);
     expect(shown.stdout).to.include(`\n  operator     ${operator}\n`);
     expect(shown.stdout).to.match(
-      /\n {2}work {9}[1-9]\d* tasks settled one by one, which earned \d+\.\d+ OPG; 0 refused\n/,
+      /\n {2}work {9}[1-9]\d* tasks? settled one by one, which earned \d+\.\d+ OPG; 0 refused\n/,
     );
     expect(shown.stdout).to.match(/\n {2}history {6}block \d+ .*admitted, lease until .*\n.*announced https:/);
     expect(listed.stdout).to.match(

@@ -86,6 +86,12 @@ describe("What is told of a node", () => {
       .and.not.include("simulated,");
   });
 
+  it("counts one task as one", () => {
+    expect(textOf({ work: { settled: 1, earned: 5n * 10n ** 17n, refused: 0 } })).to.include(
+      "1 task settled one by one",
+    );
+  });
+
   it("tells what calls of accounts earned, and for whom", () => {
     expect(textOf({ inBatches: 10n ** 18n })).to.include(
       "calls of accounts earned 1.0 OPG for its payout, by all nodes",
