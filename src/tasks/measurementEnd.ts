@@ -10,5 +10,7 @@ export default networkTask<{ measurement: string }>(async (opened, options) => {
   if (until === 0)
     throw new OpgError("invalid_body", `${measurement} was never approved; opg measurements lists what was.`);
   if (from === until) throw new OpgError("invalid_body", `${measurement} has ended already.`);
-  await setMeasurement(opened, measurement, { from, until: from });
+  // A window from 0 until 0 would say that it never was approved.
+  const ended = Math.max(from, 1);
+  await setMeasurement(opened, measurement, { from: ended, until: ended });
 });
