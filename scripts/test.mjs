@@ -11,6 +11,8 @@ const hardhat = join(root, "node_modules", "hardhat", "dist", "src", "cli.js");
 const quietMilliseconds = 10_000;
 /** Tests that failed may leave servers behind, which would keep their process alive for ever. */
 const endMilliseconds = 30_000;
+/** Compiled once, loaded by every process that a test starts. */
+const compileCache = join(root, "cache", "node");
 const PROCESSES = 4;
 /** What is kept of a process for the case that it fails. */
 const COMPLAINT_CHARACTERS = 8_000;
@@ -56,7 +58,7 @@ function run(parameters) {
   const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
   const child = spawn(process.execPath, [hardhat, ...parameters], {
     cwd: root,
-    env: { ...process.env, ...colour },
+    env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...colour },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -1,4 +1,4 @@
-import type { ObservedBlock } from "./payerStates.ts";
+import type { ObservedBlock } from "./blockFacts.ts";
 
 /** Reads something at most once for each block, for all who ask; a reading that failed is tried again. */
 export function oncePerBlock<Value>(read: (blockNumber: number) => Promise<Value>) {

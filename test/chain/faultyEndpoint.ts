@@ -35,14 +35,18 @@ export async function startFaultyEndpoint(rpcUrl: string, fault?: Fault): Promis
     return (await answer.json()) as Answered;
   };
   const server = createServer((request, response) => {
-    void readBody(request).then(async (body) => {
+    const answerTo = async (body: string): Promise<void> => {
       const asked = JSON.parse(body) as Asked;
       endpoint.asked.push(asked.method);
-      const answer = await (endpoint.fault?.(asked, ask) ?? ask(asked)).catch(() => undefined);
-      if (!answer) return request.socket.destroy();
+      const answer = await (endpoint.fault?.(asked, ask) ?? ask(asked));
+      if (!answer) return void request.socket.destroy();
       response.writeHead(200, { "content-type": "application/json" });
       response.end(JSON.stringify({ ...answer, jsonrpc: "2.0", id: asked.id }));
-    });
+    };
+    // Whoever asks may be gone before all of the question is here.
+    readBody(request)
+      .then(answerTo)
+      .catch(() => request.socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const endpoint: FaultyEndpoint = {

@@ -27,9 +27,10 @@ export async function serveChain({ provider }: NetworkConnection): Promise<Serve
     }
   };
   const server = createServer((message, response) => {
-    void answer(message).then((body) =>
-      response.setHeader("content-type", "application/json").end(JSON.stringify(body)),
-    );
+    answer(message)
+      .then((body) => response.setHeader("content-type", "application/json").end(JSON.stringify(body)))
+      // Whoever asks may be gone before all of the question is here.
+      .catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

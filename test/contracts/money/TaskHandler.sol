@@ -174,11 +174,7 @@ abstract contract TaskHandler is NetworkHandler {
                 (isOpen || task.deadline <= block.timestamp + MAX_TASK_SECONDS);
         uint256[4] memory before = _holdings(task.payer, result.payout, epoch);
 
-        bytes memory signature = _sign(_keyOf(task.node), SETTLEMENT.resultHashOf(result));
-        done = _succeeds(
-            address(SETTLEMENT),
-            abi.encodeCall(ISettlement.capture, (task, result, signature, _certify(result, epoch, true), payment))
-        );
+        done = _submitCapture(task, result, epoch, payment);
         _expect(!done || !tooMuch, Broken.Authority);
         _expect(!done || isOpen || isNew, Broken.Once);
         _expect(!done || inWindow, Broken.Windows);
@@ -186,8 +182,21 @@ abstract contract TaskHandler is NetworkHandler {
         _expect(done || !((isOpen || isNew) && inWindow && !tooMuch && _isAccepted(epoch)), Broken.Windows);
         if (!done || tooMuch) return done;
         if (isNew) captured[result.taskId] = true;
-        uint256 locked = isNew ? 0 : task.maxAmount;
-        _checkSplit(task.payer, result.amount, locked, before, _holdings(task.payer, result.payout, epoch));
+        _checkSplit(task, result, isNew ? 0 : task.maxAmount, epoch, before);
+    }
+
+    function _submitCapture(
+        Task memory task,
+        Result memory result,
+        uint64 epoch,
+        Payment memory payment
+    ) private returns (bool) {
+        bytes memory signature = _sign(_keyOf(task.node), SETTLEMENT.resultHashOf(result));
+        return
+            _succeeds(
+                address(SETTLEMENT),
+                abi.encodeCall(ISettlement.capture, (task, result, signature, _certify(result, epoch, true), payment))
+            );
     }
 
     function _settle(uint256 which, uint256 amount, bool underPreviousEpoch) private {
@@ -210,8 +219,7 @@ abstract contract TaskHandler is NetworkHandler {
         _expect(!settled || _isAccepted(epoch), Broken.Certificates);
         _expect(settled || !(isOpen && inWindow && !tooMuch && _isAccepted(epoch)), Broken.Windows);
         if (!settled || tooMuch) return;
-        uint256[4] memory afterwards = _holdings(task.payer, result.payout, epoch);
-        _checkSplit(task.payer, result.amount, task.maxAmount, before, afterwards);
+        _checkSplit(task, result, task.maxAmount, epoch, before);
     }
 
     function _expectRefund(Task memory task, address target, bytes memory call, bool isOpen, bool inTime) private {
@@ -225,17 +233,19 @@ abstract contract TaskHandler is NetworkHandler {
 
     /// @dev What was locked leaves the escrow but for the charge; where nothing was, the charge comes in.
     function _checkSplit(
-        address from,
-        uint256 amount,
+        Task memory task,
+        Result memory result,
         uint256 locked,
-        uint256[4] memory before,
-        uint256[4] memory afterwards
+        uint64 epoch,
+        uint256[4] memory before
     ) private {
+        uint256[4] memory afterwards = _holdings(task.payer, result.payout, epoch);
+        uint256 amount = result.amount;
         _expect(before[0] + amount == afterwards[0] + locked, Broken.Conservation);
         _expect(before[1] + locked == afterwards[1] + amount, Broken.Conservation);
         uint256 credited = (afterwards[2] - before[2]) + (afterwards[3] - before[3]);
         _expect(credited == amount, Broken.Conservation);
-        charged[from] += amount;
+        charged[task.payer] += amount;
     }
 
     /// @dev Tokens of escrow and payer, earnings of the payout, and the pool of the epoch.
