@@ -1,5 +1,5 @@
+import type { ObservedBlock } from "./blockFacts.ts";
 import { oncePerBlock } from "./oncePerBlock.ts";
-import type { ObservedBlock } from "./payerStates.ts";
 
 /** Whether a node may take new tasks, as of a block. */
 export type ActiveAt = (node: string, block: ObservedBlock) => Promise<boolean>;
