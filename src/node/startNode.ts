@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Provider } from "ethers";
 import { z } from "zod";
-import { createDevelopmentPlatform } from "#attestation/development.ts";
 import { FolderBlobs } from "#blobs/folderBlobs.ts";
 import { RemoteBlobs } from "#blobs/remoteBlobs.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
@@ -10,7 +9,6 @@ import { type ChainProvider, connectChain } from "#chain/provider.ts";
 import { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { createExecutor, type Executor } from "#execution/executor.ts";
-import { profileDigest } from "#execution/profile.ts";
 import { address } from "#protocol/hex.ts";
 import type { NodeInfo } from "#protocol/messages.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
@@ -25,6 +23,7 @@ import type { Daemon } from "#service/runDaemon.ts";
 import { AdmissionDuty } from "./admissionDuty.ts";
 import { createEnclave } from "./enclave/createEnclave.ts";
 import type { Enclave } from "./enclave/enclave.ts";
+import { openPlatform, platformVariables } from "./enclave/openPlatform.ts";
 import { createNodeApp } from "./nodeApp.ts";
 import { addNodeMetrics } from "./nodeMetrics.ts";
 import { schedule } from "./schedule.ts";
@@ -44,8 +43,7 @@ const nodeVariables = {
   OPG_PAYOUT: address.optional(),
   /** What the node announces; where it listens, where left out. */
   OPG_PUBLIC_URL: z.url().max(256).optional(),
-  /** Signs evidence in place of a platform. */
-  OPG_DEVELOPMENT_ROOT_KEY: privateKey,
+  ...platformVariables,
   /** As long as verifiers usually take for the streams that are ended, and a margin. */
   OPG_DRAIN_SECONDS: drainSeconds.default(30),
 };
@@ -121,9 +119,9 @@ function openChain(config: NodeConfig, network: Network, observer: RpcObserver):
   return connectChain(config.OPG_RPC_URL ?? network.rpcUrl, network.chainId, observer);
 }
 
-function startEnclave(config: NodeConfig, network: Network, executor: Executor, clock: Clock): Promise<Enclave> {
+async function startEnclave(config: NodeConfig, network: Network, executor: Executor, clock: Clock): Promise<Enclave> {
   return createEnclave({
-    platform: createDevelopmentPlatform(config.OPG_DEVELOPMENT_ROOT_KEY.signingKey, profileDigest, clock),
+    platform: await openPlatform(config, clock),
     executor,
     clock,
     operator: config.OPG_OPERATOR_KEY.address,

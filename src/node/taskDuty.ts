@@ -1,3 +1,4 @@
+import type { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { OpgError } from "#protocol/errors.ts";
 import type { AnsweredTaskJson, ReleasedRequest } from "#protocol/messages.ts";
@@ -12,7 +13,7 @@ import type { Logger } from "#service/logger.ts";
 import type { Operations } from "#service/operations.ts";
 import { askVerifier } from "./askVerifier.ts";
 import { certify } from "./certify.ts";
-import { checkRelease, checkTimeLeft, type Facilitator, unknownFacilitator } from "./checkRelease.ts";
+import { checkRelease, checkTimeLeft, type Facilitator, notActive, unknownFacilitator } from "./checkRelease.ts";
 import { collectVerdicts, type CountedVerdict } from "./collectVerdicts.ts";
 import type { CompletedTask, Enclave, VersionedModel } from "./enclave/enclave.ts";
 import { handOutPrefixes, type PrefixReader } from "./handOutPrefixes.ts";
@@ -30,6 +31,7 @@ export interface TaskDutyDependencies {
   models: RunnableModels;
   quorums: VerifierQuorums;
   taskEscrow: Pick<TaskEscrowAdapter, "isFacilitator">;
+  nodeRegistry: Pick<NodeRegistryAdapter, "isActive">;
   operations: Operations;
   clock: Clock;
   logger: Logger;
@@ -71,7 +73,7 @@ export class TaskDuty {
   /**
    * Answers a released request. The same request again gets the same answer, without another run; while it runs, it joins.
    *
-   * @throws OpgError `invalid_release`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
+   * @throws OpgError `invalid_release`, `no_active_node`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
    * `invalid_tensor`, `task_request_mismatch`: nothing was computed; `execution_failed`, `charge_exceeds_ceiling`: nothing
    * was signed; `certificate_incomplete`, `result_refused`, or what the facilitator refused the certificate with
    */
@@ -126,17 +128,20 @@ export class TaskDuty {
   }
 
   async #admit(request: ReleasedRequest): Promise<AdmittedRequest> {
-    const { network, enclave, models, quorums, taskEscrow, clock } = this.#dependencies;
+    const { network, enclave, models, quorums, taskEscrow, nodeRegistry, clock } = this.#dependencies;
     const { task, release } = request;
     const facilitator = checkRelease(request, enclave.identity.node, network);
-    const [isFacilitator, model] = await Promise.all([
+    const [isFacilitator, isActive, model] = await Promise.all([
       taskEscrow.isFacilitator(release.facilitator),
+      nodeRegistry.isActive(task.node),
       models.get(task.model),
       quorums.refresh(),
     ]);
     if (!isFacilitator) throw unknownFacilitator(release.facilitator);
     enclave.checkRequest(request, model);
-    if (!this.#known.has(release.taskId)) checkTimeLeft(task, release.releasedAt, clock());
+    if (this.#known.has(release.taskId)) return { request, model, facilitator };
+    if (!isActive) throw notActive(task.node);
+    checkTimeLeft(task, release.releasedAt, clock());
     return { request, model, facilitator };
   }
 

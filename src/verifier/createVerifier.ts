@@ -76,7 +76,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const settlement = domainIn(network, "settlement");
   const nodeRegistry = domainIn(network, "nodeRegistry");
   const domains = { taskEscrow: domainIn(network, "taskEscrow"), settlement };
-  const roots = { development: parameters.developmentRoot };
+  const roots = parameters.evidenceRoots ?? {};
   const contracts = verifierContracts(network, provider);
   const { verifierSet } = contracts;
   const epochSets = new EpochSets(verifierSet, network.deploymentBlock);

@@ -5,6 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { expect } from "chai";
 import { id, sha256 } from "ethers";
 import hre from "hardhat";
+import { writeSimulatedRoot } from "#attestation/nitro/simulated.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
@@ -37,7 +38,8 @@ import { createLogger } from "#service/logger.ts";
 import { Operations } from "#service/operations.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import type { Daemon } from "#service/runDaemon.ts";
-import { networkFixture, sign } from "#test/contracts/fixture.ts";
+import { testEvidenceRoots, testRoot } from "#test/attestation/testRoot.ts";
+import { approvedMeasurement, networkFixture, sign } from "#test/contracts/fixture.ts";
 import { negation } from "./models.ts";
 import { serveChain } from "./serveChain.ts";
 import { TestVerifier } from "./testVerifier.ts";
@@ -104,8 +106,16 @@ export async function startNodeNetwork() {
     for (const step of closing) await step();
     await connection.close();
   };
+  /** Governance sets the window of the measurement that nodes run under. */
+  const setMeasurement = async (from: number, until: number): Promise<void> => {
+    const { nodeRegistry, govern, parameters } = fixture;
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, from, until]);
+    await govern({ to: network.contracts.nodeRegistry, data });
+    time.leadSeconds += parameters.timelockDelaySeconds;
+  };
   return {
     ...setting,
+    setMeasurement,
     time,
     facilitator,
     verifiers,
@@ -133,14 +143,14 @@ function describeNetwork(
   { chainId, deploymentBlock, addresses, parameters, wallets, entry }: Fixture,
   urls: { rpcUrl: string; hub: string; facilitator: string; verifiers: readonly TestVerifier[] },
 ): Network {
-  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   return {
     name: "test",
     chainId,
     rpcUrl: urls.rpcUrl,
     deploymentBlock,
     contracts: addresses,
-    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot },
+    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, evidenceRoots: testEvidenceRoots },
     hub: urls.hub,
     gateway: "http://127.0.0.1:1",
     facilitators: [{ address: wallets.facilitator.address, entry, url: urls.facilitator }],
@@ -239,7 +249,7 @@ function starting({ fixture, folder, networkFile, clock, network }: Setting) {
     OPG_STATE: join(folder, operator),
     OPG_OPERATOR_KEY: localAccount(operator).privateKey,
     OPG_PAYOUT: payout,
-    OPG_DEVELOPMENT_ROOT_KEY: localAccount("developmentRoot").privateKey,
+    OPG_SIMULATED_ROOT_KEY: writeSimulatedRoot(testRoot),
   });
   const start = (operator: LocalRole, executor?: Executor): Promise<Daemon> =>
     startNode(environment(operator), { clock, ...(executor ? { executor } : {}) });
