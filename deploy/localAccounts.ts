@@ -1,6 +1,6 @@
 import { HDNodeWallet, Mnemonic } from "ethers";
 
-/** Accounts of a local chain by what they do there. Anvil funds the first ten; the last two sign or receive only. */
+/** Accounts of a local chain by what they do there. Anvil funds the first ten; the last one receives only. */
 const localRoles = [
   "deployer",
   "facilitator",
@@ -13,7 +13,6 @@ const localRoles = [
   "governor",
   "faucet",
   "treasury",
-  "developmentRoot",
 ] as const;
 
 export type LocalRole = (typeof localRoles)[number];

@@ -1,5 +1,6 @@
 import { getAddress, isAddress } from "ethers";
 import { OpgError } from "#protocol/errors.ts";
+import type { Network } from "#protocol/network.ts";
 import { checkParameters } from "./checkParameters.ts";
 import { localAccount } from "./localAccounts.ts";
 
@@ -43,8 +44,8 @@ export interface NetworkParameters {
   initialHolder: string;
   facilitators: readonly string[];
   measurements: readonly ApprovedMeasurement[];
-  /** Whose signature makes development evidence; a network without it refuses such evidence. */
-  developmentRoot?: string;
+  /** Roots under which nodes' evidence counts, by its kind. */
+  evidenceRoots?: NonNullable<Network["parameters"]["evidenceRoots"]>;
 }
 
 /** uint40's greatest value: a window without end. */
@@ -57,8 +58,11 @@ const DAY = 86_400;
 const forever = (measurement: string): ApprovedMeasurement => ({ measurement, from: 0, until: NEVER });
 const fees = { verifierBps: 1_000, treasuryBps: 500 };
 
-/** A chain on the own machine, with accounts whose keys everyone knows. */
-function localParameters(developmentMeasurement: string): NetworkParameters {
+/** AWS's root of all Nitro Enclaves, G1: https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip */
+const AWS_ROOT = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b";
+
+/** A chain on the own machine, with accounts whose keys everyone knows; the root of its nodes' evidence is made there. */
+function localParameters(simulatedMeasurement: string): NetworkParameters {
   const verifiers = [localAccount("verifier1"), localAccount("verifier2"), localAccount("verifier3")];
   const governor = localAccount("governor").address;
   return {
@@ -78,18 +82,15 @@ function localParameters(developmentMeasurement: string): NetworkParameters {
     treasury: localAccount("treasury").address,
     initialHolder: localAccount("faucet").address,
     facilitators: [localAccount("facilitator").address],
-    measurements: [forever(developmentMeasurement)],
-    developmentRoot: localAccount("developmentRoot").address,
+    measurements: [forever(simulatedMeasurement)],
   };
 }
 
 /** Base's test chain, with whoever the environment names. */
-function baseSepoliaParameters(developmentMeasurement: string, environment: Environment): NetworkParameters {
+function baseSepoliaParameters(simulatedMeasurement: string, environment: Environment): NetworkParameters {
   const [treasury] = readAddresses(environment, "OPG_TREASURY", 1);
   const [initialHolder] = readAddresses(environment, "OPG_INITIAL_HOLDER", 1);
-  const [developmentRoot] = environment["OPG_DEVELOPMENT_ROOT"]
-    ? readAddresses(environment, "OPG_DEVELOPMENT_ROOT", 1)
-    : [];
+  const simulatedRoot = readFingerprint(environment, "OPG_SIMULATED_ROOT");
   const governors = readAddresses(environment, "OPG_GOVERNORS");
   const verifiers = readAddresses(environment, "OPG_VERIFIERS");
   return {
@@ -110,8 +111,8 @@ function baseSepoliaParameters(developmentMeasurement: string, environment: Envi
     treasury: treasury as string,
     initialHolder: initialHolder as string,
     facilitators: readAddresses(environment, "OPG_FACILITATORS"),
-    measurements: developmentRoot ? [forever(developmentMeasurement)] : [],
-    ...(developmentRoot ? { developmentRoot } : {}),
+    measurements: simulatedRoot === undefined ? [] : [forever(simulatedMeasurement)],
+    evidenceRoots: { nitro: [AWS_ROOT], ...(simulatedRoot === undefined ? {} : { simulated: [simulatedRoot] }) },
   };
 }
 
@@ -123,12 +124,12 @@ const networks = { default: localParameters, local: localParameters, baseSepolia
 /**
  * Parameters of one of Hardhat's configured networks.
  *
- * @param developmentMeasurement - approved where the network names a development root
+ * @param simulatedMeasurement - what simulated platforms state of our code; approved where the network names a root for them
  * @throws OpgError `configuration` naming the variable that is missing or wrong, or the relation that does not hold
  */
 export function parametersOf(
   networkName: string,
-  developmentMeasurement: string,
+  simulatedMeasurement: string,
   environment: Environment = process.env,
 ): NetworkParameters {
   if (!Object.hasOwn(networks, networkName)) {
@@ -139,7 +140,7 @@ export function parametersOf(
       { networkName },
     );
   }
-  const parameters = networks[networkName as keyof typeof networks](developmentMeasurement, environment);
+  const parameters = networks[networkName as keyof typeof networks](simulatedMeasurement, environment);
   checkParameters(parameters);
   return parameters;
 }
@@ -157,4 +158,14 @@ function readAddresses(environment: Environment, variable: string, count?: numbe
     throw new OpgError("configuration", `${variable} is not what it should be; give it ${wanted}.`, { variable });
   }
   return addresses.map((text) => getAddress(text));
+}
+
+/** SHA-256 of a certificate, as `openssl x509 -fingerprint -sha256` and others write it. */
+function readFingerprint(environment: Environment, variable: string): string | undefined {
+  const text = environment[variable];
+  if (text === undefined || text === "") return undefined;
+  const digits = text.replaceAll(":", "").replace(/^0x/, "").toLowerCase();
+  if (/^[0-9a-f]{64}$/.test(digits)) return digits;
+  const message = `${variable} is not what it should be; give it the SHA-256 of the root's certificate.`;
+  throw new OpgError("configuration", message, { variable });
 }

@@ -124,6 +124,7 @@ export const errorStatus = {
   hub_unavailable: 503,
   gateway_unavailable: 503,
   verifier_unavailable: 503,
+  platform_unavailable: 503,
   timeout: 504,
   configuration: 500,
   internal: 500,

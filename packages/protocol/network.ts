@@ -4,6 +4,16 @@ import type { Domain } from "./typedData.ts";
 
 const service = z.strictObject({ address, url: z.url() });
 
+/** SHA-256 of root certificates. */
+const fingerprints = z.array(z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in lower case hex")).min(1);
+
+const evidenceRootsJson = z.strictObject({
+  /** Of platforms that pretend to be AWS's: whoever holds such a root can vouch for anything. */
+  simulated: fingerprints.optional(),
+  /** Of AWS's Nitro Enclaves. */
+  nitro: fingerprints.optional(),
+});
+
 /** `network.json`: all that a process or a person needs to take part in a network. It holds no secrets. */
 export const networkJson = z.strictObject({
   name: z.string(),
@@ -28,8 +38,8 @@ export const networkJson = z.strictObject({
     settleWindowSeconds: z.int().min(1),
     /** How long a withdrawal from a prefunded account waits; no receipt may stay unsettled longer than a quarter of it. */
     withdrawDelaySeconds: z.int().min(1),
-    /** Address of the key that may sign development evidence; a network without it refuses such evidence. */
-    developmentRoot: address.optional(),
+    /** Roots under which nodes' evidence counts, by its kind; evidence of a kind without a root is refused. */
+    evidenceRoots: evidenceRootsJson.optional(),
   }),
   hub: z.url(),
   gateway: z.url(),

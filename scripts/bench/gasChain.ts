@@ -1,6 +1,6 @@
 import hre from "hardhat";
 import { type AddressLike, id, MaxUint256, parseEther, type Signer, Wallet } from "ethers";
-import { developmentMeasurement } from "#attestation/development.ts";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import type { Call } from "#chain/call.ts";
 import { submitCall } from "#chain/submitCall.ts";
 import { deployNetwork } from "#deploy/deployNetwork.ts";
@@ -23,7 +23,7 @@ export type GasChain = Awaited<ReturnType<typeof startGasChain>>;
 /** Deploys a network as everywhere else, with the real Permit2 and a payer who may use it. */
 export async function startGasChain() {
   const connection = await hre.network.create();
-  const parameters = parametersOf("default", developmentMeasurement(profileDigest));
+  const parameters = parametersOf("default", simulatedMeasurement(profileDigest));
   const deployed = await deployNetwork({ hre, connection }, parameters);
   const { provider } = connection.ethers;
   const walletOf = (role: LocalRole): Wallet => new Wallet(localAccount(role).privateKey, provider);

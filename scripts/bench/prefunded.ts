@@ -2,6 +2,7 @@ import { Interface, JsonRpcProvider, MaxUint256, NonceManager, Wallet } from "et
 import pg from "pg";
 import { AccountsAdapter } from "#chain/accounts.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
+import { admitNode } from "#scripts/network/admitNode.ts";
 import { type BenchNetwork, startBenchNetwork } from "./benchNetwork.ts";
 import { startCountingProxy } from "./countingProxy.ts";
 import type { Figure } from "./figures.ts";
@@ -56,6 +57,7 @@ async function deposit({ network, payers }: BenchNetwork): Promise<void> {
       sent.push(await faucet.sendTransaction({ ...call, gasLimit: 200_000n }));
     }
     await Promise.all(sent.map((transaction) => transaction.wait()));
+    await admitNode(network, provider, localAccount("operator1"));
   } finally {
     provider.destroy();
   }

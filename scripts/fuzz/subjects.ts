@@ -1,5 +1,3 @@
-import { computeAddress, id, SigningKey } from "ethers";
-import { makeDevelopmentEvidence } from "#attestation/development.ts";
 import type { EvidenceKind } from "#attestation/evidence.ts";
 import type { VerifyOptions } from "#attestation/verifyEvidence.ts";
 import { makeDcap } from "#test/attestation/documents/dcapDocument.ts";
@@ -33,7 +31,6 @@ export function makeSubjects(fixtures: string | undefined): Subject[] {
   });
   const real = fixtures === undefined ? [] : readRealDocuments(fixtures);
   return [
-    development(),
     {
       name: "nitro",
       kind: "nitro",
@@ -79,17 +76,4 @@ const onNitro: Subject["attacks"] = [
 
 function options(roots: VerifyOptions["roots"]): VerifyOptions {
   return { now, roots, singleForm: true };
-}
-
-function development(): Subject {
-  const root = new SigningKey(id("development root"));
-  const document = makeDevelopmentEvidence(root, {
-    measurement: id("measurement"),
-    publicKey: new SigningKey(id("enclave")).publicKey,
-    userData: id("user data"),
-    nonce: id("nonce"),
-    timestamp: now,
-  });
-  const roots = { development: computeAddress(root.publicKey) };
-  return { name: "development", kind: "development", document, options: options(roots), attacks: [] };
 }

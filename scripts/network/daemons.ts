@@ -20,6 +20,8 @@ export interface DaemonSetting {
   databaseUrl: (database: string) => Promise<string>;
   /** Whether keys are the local chain's public ones; else they stand in the environment already. */
   localKeys: boolean;
+  /** PEM of the root that vouches for the nodes of a network on this machine. */
+  simulatedRoot?: string;
   /** Settings added to one daemon or another, such as shorter deadlines in a test. */
   env?: Partial<Record<DaemonName, Readonly<Record<string, string>>>>;
   /** Programs that stand in for a role's own, such as a node with another executor. */
@@ -42,6 +44,7 @@ export async function daemonOptions(name: DaemonName, setting: DaemonSetting): P
       OPG_PORT: String(port),
       OPG_STATE: places.cache(name),
       ...(role === "node" ? { OPG_PUBLIC_URL: `https://${host}:${port}` } : {}),
+      ...(role === "node" && setting.simulatedRoot ? { OPG_SIMULATED_ROOT_KEY: setting.simulatedRoot } : {}),
       ...(usesDatabase ? { DATABASE_URL: await setting.databaseUrl(databaseOf(role, ordinal)) } : {}),
       ...(setting.localKeys ? localKeys(role, ordinal) : {}),
       ...setting.env?.[name],
@@ -74,7 +77,7 @@ function localKeys(role: string, ordinal: string): Record<string, string> {
     case "verifier":
       return { OPG_VERIFIER_KEY: keyOf(`verifier${ordinal}`) };
     case "node":
-      return { OPG_OPERATOR_KEY: keyOf(`operator${ordinal}`), OPG_DEVELOPMENT_ROOT_KEY: keyOf("developmentRoot") };
+      return { OPG_OPERATOR_KEY: keyOf(`operator${ordinal}`) };
     default:
       return {};
   }

@@ -1,5 +1,5 @@
 import hre from "hardhat";
-import { developmentMeasurement } from "#attestation/development.ts";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import { deployNetwork } from "#deploy/deployNetwork.ts";
 import { type NetworkParameters, parametersOf } from "#deploy/parameters.ts";
 import type { DeploymentRecord } from "#deploy/records.ts";
@@ -17,7 +17,7 @@ export async function deployLocally(
   recordsFolder: string,
   changed: Partial<NetworkParameters>,
 ): Promise<{ deployed: DeploymentRecord; parameters: NetworkParameters }> {
-  const parameters = { ...parametersOf("local", developmentMeasurement(profileDigest)), ...changed };
+  const parameters = { ...parametersOf("local", simulatedMeasurement(profileDigest)), ...changed };
   await requireSameDeployment(recordsFolder, parameters);
   const connection = await hre.network.create({ network: "local", override: { url: rpcUrl } });
   try {

@@ -16,7 +16,7 @@ export interface DescribedNetwork {
 /** Writes a network's description for daemons that all run on one host. */
 export function describeNetwork({ name, rpcUrl, deployed, parameters, host, ports }: DescribedNetwork): Network {
   const at = (port = 0): string => `http://${host}:${port}`;
-  const { developmentRoot, verifiers } = parameters;
+  const { evidenceRoots, verifiers } = parameters;
   const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   return {
     name,
@@ -28,7 +28,7 @@ export function describeNetwork({ name, rpcUrl, deployed, parameters, host, port
       maxTaskSeconds,
       settleWindowSeconds,
       withdrawDelaySeconds,
-      ...(developmentRoot ? { developmentRoot } : {}),
+      ...(evidenceRoots ? { evidenceRoots } : {}),
     },
     hub: at(ports.hub),
     gateway: at(ports.gateway),

@@ -10,6 +10,7 @@ import { describeNetwork } from "./describeNetwork.ts";
 import { daemonOptions, type DaemonName, type DaemonSetting } from "./daemons.ts";
 import { requireFreePort } from "./freePort.ts";
 import { type Ports, type StatePlaces, statePlaces } from "./places.ts";
+import { openSimulatedRoot } from "./simulatedRoot.ts";
 import { startChain } from "./startChain.ts";
 import { startDatabase } from "./startDatabase.ts";
 import { type DaemonProcess, type ProcessOptions, startProcess } from "./startProcess.ts";
@@ -93,11 +94,13 @@ async function bringUp(options: LocalNetworkOptions, places: StatePlaces, runnin
   running.push(database);
 
   progress("Permit2 and the contracts");
-  const deployment = await deployLocally(chain.url, places.folder, options.parameters ?? {});
+  const root = await openSimulatedRoot(places.simulatedRoot);
+  const evidenceRoots = { simulated: [root.fingerprint] };
+  const deployment = await deployLocally(chain.url, places.folder, { evidenceRoots, ...options.parameters });
   const network = describeNetwork({ name: "local", rpcUrl: chain.url, host, ports, ...deployment });
   await writeFile(places.network, `${JSON.stringify(network, undefined, 2)}\n`);
   const setting: DaemonSetting = {
-    ...{ host, ports, places, network: places.network, localKeys: true },
+    ...{ host, ports, places, network: places.network, localKeys: true, simulatedRoot: root.pem },
     databaseUrl: (name) => database.urlFor(name),
     ...(options.env ? { env: options.env } : {}),
     ...(options.programs ? { programs: options.programs } : {}),

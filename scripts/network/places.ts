@@ -66,6 +66,8 @@ export function statePlaces(folder: string) {
     /** Written by the chain itself, every few seconds and when it ends. */
     chainState: join(folder, "chain", "state.json"),
     database: join(folder, "database"),
+    /** Certificate and key of the root that vouches for the nodes: made with the network, kept as long as it. */
+    simulatedRoot: join(folder, "simulatedRoot.pem"),
     cache: (daemon: string) => join(folder, "cache", daemon),
     log: (daemon: string) => join(folder, "logs", `${daemon}.log`),
   };

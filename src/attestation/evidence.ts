@@ -1,15 +1,13 @@
 import type { SnpTcb } from "./snp/snpReport.ts";
 
 /** Kinds of evidence that can be checked. */
-export const evidenceKinds = ["development", "simulated", "nitro", "tdx", "sgx", "sev-snp"] as const;
+export const evidenceKinds = ["simulated", "nitro", "tdx", "sgx", "sev-snp"] as const;
 
 export type EvidenceKind = (typeof evidenceKinds)[number];
 
 /** The roots that a network's parameters name, by kind; evidence of a kind without a root is refused. */
 export interface EvidenceRoots {
-  /** Address of the development root. */
-  development?: string | undefined;
-  /** SHA-256 of root certificates, in the other kinds. */
+  /** SHA-256 of root certificates. */
   simulated?: readonly string[] | undefined;
   nitro?: readonly string[] | undefined;
   tdx?: readonly string[] | undefined;
@@ -18,18 +16,14 @@ export interface EvidenceRoots {
   "sev-snp"?: { roots: readonly string[]; minimumTcb: SnpTcb } | undefined;
 }
 
-/** What a platform states about the enclave that it runs. */
-export interface Statement {
-  /** Identifies the code that runs, bytes32. */
-  measurement: string;
+/** What an enclave has its platform state with it. */
+export interface Claims {
   /** The enclave's signing key: secp256k1, uncompressed, 65 bytes as hex. */
   publicKey: string;
   /** What the enclave binds to its key, bytes32; see `identityBinding`. */
   userData: string;
   /** The challenge that was answered, bytes32; see `challengeNonce`. */
   nonce: string;
-  /** When the document was made, seconds since 1970. */
-  timestamp: number;
 }
 
 /** A source of evidence, as the enclave sees it: the platform knows what it runs and signs that. */
@@ -38,5 +32,5 @@ export interface Platform {
   /** Measurement of the code that runs here, bytes32. */
   measurement: string;
   /** A document that carries the three values given; the platform adds measurement and time. */
-  attest(claims: Pick<Statement, "publicKey" | "userData" | "nonce">): Promise<Uint8Array>;
+  attest(claims: Claims): Promise<Uint8Array>;
 }

@@ -1,19 +1,12 @@
 import { OpgError } from "#protocol/errors.ts";
 import { type DcapEvidence, checkDcapDocument } from "./dcap/checkDcapDocument.ts";
-import { checkDevelopmentDocument } from "./development.ts";
-import { checkFreshness } from "./checkFreshness.ts";
-import type { EvidenceKind, EvidenceRoots, Statement } from "./evidence.ts";
+import type { EvidenceKind, EvidenceRoots } from "./evidence.ts";
 import { checkNitroDocument, type NitroEvidence } from "./nitro/checkNitroDocument.ts";
 import { refusedEvidence } from "./refusedEvidence.ts";
 import { checkSnpDocument, type SnpEvidence } from "./snp/checkSnpDocument.ts";
 
-/** A document of the kind `development`, checked. */
-export interface DevelopmentEvidence extends Statement {
-  kind: "development";
-}
-
 /** What a platform stated, by kind; every signature up to a root of the network's holds. */
-export type VerifiedEvidence = DevelopmentEvidence | NitroEvidence | DcapEvidence | SnpEvidence;
+export type VerifiedEvidence = NitroEvidence | DcapEvidence | SnpEvidence;
 
 /** The outcome: what was stated, or why it does not count. */
 export type Verification = { accepted: true; evidence: VerifiedEvidence } | { accepted: false; refusal: OpgError };
@@ -52,11 +45,6 @@ function checkDocument(kind: EvidenceKind, document: Uint8Array, options: Verify
   const { now, singleForm = false } = options;
   const shared = { now, singleForm };
   switch (kind) {
-    case "development": {
-      const statement = checkDevelopmentDocument(document, named(kind, options));
-      checkFreshness(statement.timestamp, now);
-      return { kind, ...statement };
-    }
     case "simulated":
     case "nitro":
       return checkNitroDocument(document, { kind, roots: named(kind, options), ...shared });

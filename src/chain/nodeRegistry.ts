@@ -1,4 +1,4 @@
-import { type Provider, ZeroHash } from "ethers";
+import { type BlockTag, type Provider, ZeroHash } from "ethers";
 import type { Admission } from "#protocol/admission.ts";
 import { type INodeRegistry, INodeRegistry__factory } from "#typechain/index.ts";
 import { BlockFollower } from "./blockFollower.ts";
@@ -79,6 +79,12 @@ export class NodeRegistryAdapter {
     };
   }
 
+  /** Sets a measurement's window; only governance may. */
+  populateSetMeasurement(measurement: string, { from, until }: MeasurementWindow): Call {
+    const { interface: abi } = this.#contract;
+    return { to: this.address, data: abi.encodeFunctionData("setMeasurement", [measurement, from, until]) };
+  }
+
   /** A node with everything its newest admission says; of one never admitted all is zero. */
   async node(address: string): Promise<RegisteredNode> {
     const node = await this.#contract.nodes(address);
@@ -98,8 +104,8 @@ export class NodeRegistryAdapter {
   }
 
   /** Whether a node may take new tasks now. */
-  isActive(node: string): Promise<boolean> {
-    return this.#contract.isActive(node);
+  isActive(node: string, blockTag: BlockTag = "latest"): Promise<boolean> {
+    return this.#contract.isActive(node, { blockTag });
   }
 
   /** Where a node is reached; empty until its operator announces it. */

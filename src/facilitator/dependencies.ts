@@ -1,4 +1,5 @@
 import type { Wallet } from "ethers";
+import type { ActiveAt } from "#chain/activeNodes.ts";
 import type { AccountStates } from "#chain/accountStates.ts";
 import type { ChainHead } from "#chain/chainHead.ts";
 import type { ObservedBlock } from "#chain/blockFacts.ts";
@@ -39,6 +40,8 @@ export interface Dependencies {
   rememberedSet: SetDependencies;
   /** Whether governance has stopped new tasks. */
   entriesPaused: (block: ObservedBlock) => Promise<boolean>;
+  /** Whether a node may take new tasks. */
+  activeAt: ActiveAt;
   escrow: TaskEscrowAdapter;
   settlement: SettlementAdapter;
   verifierSet: VerifierSetAdapter;

@@ -13,8 +13,8 @@ import type { Dependencies } from "./dependencies.ts";
  * @throws OpgError `chain_unavailable`
  */
 export async function taskPaymentFacts(
-  { provider, payers, entriesPaused, escrow, store, terms }: Dependencies,
-  { authorization, digest, signature, identifier }: TaskPayment,
+  { provider, payers, entriesPaused, activeAt, escrow, store, terms }: Dependencies,
+  { task, authorization, digest, signature, identifier }: TaskPayment,
   taskId: string,
 ): Promise<{ facts: PaymentFacts; holding: Holding | undefined }> {
   const { token } = terms;
@@ -26,14 +26,15 @@ export async function taskPaymentFacts(
   const { outstanding } = await store.exposureOf(payer, token, chainFacts.block.number);
   // Only a permit helps then, so the answer says which one the token would take.
   const isShort = chainFacts.allowance < permitted.amount + outstanding;
-  const [isPaused, lock, permits] = await Promise.all([
+  const [isPaused, nodeActive, lock, permits] = await Promise.all([
     entriesPaused(chainFacts.block),
+    activeAt(task.node, chainFacts.block),
     // Whatever locks a task uses the payer's nonce up.
     chainFacts.nonceUsed ? escrow.lockOf(taskId) : { status: "none" as const },
     isShort ? readPermitFacts(provider, token, payer) : undefined,
   ]);
   const claim = claimIn(holding, digest);
-  const facts = { ...chainFacts, lock: lock.status, entriesPaused: isPaused, claim, outstanding };
+  const facts = { ...chainFacts, lock: lock.status, entriesPaused: isPaused, nodeActive, claim, outstanding };
   return { facts: permits ? { ...facts, permits } : facts, holding };
 }
 

@@ -1,3 +1,5 @@
+import { activeNodes } from "#chain/activeNodes.ts";
+import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { oncePerBlock } from "#chain/oncePerBlock.ts";
 import { SettlementAdapter } from "#chain/settlement.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
@@ -124,6 +126,8 @@ function connect(foundations: Foundations, exposureCap: bigint): ActingDependenc
   const outbox = new Outbox({ ...foundations, chainId: terms.chainId, counters });
   addSignersMetrics(operations.registry, outbox.signers);
   const verifierSet = new VerifierSetAdapter(network.contracts.verifierSet, provider);
+  const { nodeRegistry: registryAddress } = network.contracts;
+  const nodeRegistry = new NodeRegistryAdapter(registryAddress, provider, network.deploymentBlock);
   const digests = callDigests(domainIn(network, "taskEscrow"));
   const dependencies = {
     ...foundations,
@@ -132,6 +136,7 @@ function connect(foundations: Foundations, exposureCap: bigint): ActingDependenc
     signRelease: releaseSigner(wallet, digests),
     rememberedSet: rememberedSet(head, verifierSet),
     entriesPaused: oncePerBlock((blockNumber) => escrow.entriesPaused(blockNumber)),
+    activeAt: activeNodes((node, blockNumber) => nodeRegistry.isActive(node, blockNumber)),
     settlement: new SettlementAdapter(network.contracts.settlement, provider),
     verifierSet,
     outbox,

@@ -133,10 +133,7 @@ async function startHost(config: NodeConfig, parts: HostParts): Promise<Daemon> 
 /** What the enclave may ask of this host. */
 function hostHandlers(tasks: TaskDuty, page: (path: PagePath) => Promise<Page>): HostHandlers {
   return {
-    admit: async (released) => {
-      await tasks.admit(released);
-      return {};
-    },
+    admit: (released) => tasks.admit(released),
     begin: async (released) => {
       tasks.begin(released);
       return {};

@@ -1,3 +1,4 @@
+import type { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import type { TaskEscrowAdapter } from "#chain/taskEscrow.ts";
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
@@ -26,6 +27,7 @@ export interface TaskDutyDependencies {
   models: Pick<RunnableModels, "require">;
   quorums: VerifierQuorums;
   taskEscrow: Pick<TaskEscrowAdapter, "isFacilitator">;
+  nodeRegistry: Pick<NodeRegistryAdapter, "isActive">;
   operations: Operations;
   clock: Clock;
   logger: Logger;
@@ -59,17 +61,20 @@ export class TaskDuty {
   /**
    * Whether a task may be run here, as far as the chain and the models say.
    *
+   * @returns whether this node takes new tasks: what it has begun it may finish all the same
    * @throws OpgError `invalid_release`, `unknown_model`, `node_unavailable`, or what the model's loading failed with
    */
-  async admit({ task, release }: ReleasedTask): Promise<void> {
-    const { network, models, quorums, taskEscrow } = this.#dependencies;
+  async admit({ task, release }: ReleasedTask): Promise<{ isActive: boolean }> {
+    const { network, models, quorums, taskEscrow, nodeRegistry } = this.#dependencies;
     findFacilitator(network, release.facilitator);
-    const [isFacilitator] = await Promise.all([
+    const [isFacilitator, isActive] = await Promise.all([
       taskEscrow.isFacilitator(release.facilitator),
+      nodeRegistry.isActive(task.node),
       models.require(task.model),
       quorums.refresh(),
     ]);
     if (!isFacilitator) throw unknownFacilitator(release.facilitator);
+    return { isActive };
   }
 
   /** The enclave runs a task: has every verifier repeat it meanwhile. @throws OpgError `invalid_release` */

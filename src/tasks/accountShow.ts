@@ -2,6 +2,7 @@ import { accountKey } from "./accountKey.ts";
 import { ownWallet } from "./openNetwork.ts";
 import { readAddress } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
+import { timeText } from "./timeText.ts";
 import { opgText } from "./trailText.ts";
 
 /** `opg account show`: what the chain says of a prefunded account. */
@@ -21,8 +22,4 @@ export default networkTask<{ address: string; facilitator: string }>(async (open
 
 function leavingText({ withdrawing, withdrawableAt }: { withdrawing: bigint; withdrawableAt: number }): string {
   return withdrawing === 0n ? "nothing" : `${opgText(withdrawing)}, from ${timeText(withdrawableAt)} on`;
-}
-
-function timeText(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
 }

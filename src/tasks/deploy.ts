@@ -1,4 +1,4 @@
-import { developmentMeasurement } from "#attestation/development.ts";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import { deployNetwork } from "#deploy/deployNetwork.ts";
 import { parametersOf } from "#deploy/parameters.ts";
 import { verifyNetwork } from "#deploy/verifyNetwork.ts";
@@ -12,7 +12,7 @@ export default plainTask<{ verify: boolean }>(async ({ verify }, hre) => {
   const connection = await hre.network.create(chosenNetwork(hre) ?? "local");
   try {
     const chainId = Number(await connection.provider.request({ method: "eth_chainId" }));
-    const parameters = parametersOf(connection.networkName, developmentMeasurement(profileDigest));
+    const parameters = parametersOf(connection.networkName, simulatedMeasurement(profileDigest));
     const records = chainId === LOCAL_CHAIN_ID ? { recordsFolder: stateFolder } : {};
     const deployed = await deployNetwork({ hre, connection, ...records }, parameters);
     print(`OPG on chain ${deployed.chainId}, from block ${deployed.deploymentBlock} on:`);

@@ -65,6 +65,36 @@ export const opgTasks: TaskDefinition[] = [
     .setAction(() => import("./nodes.ts"))
     .build(),
 
+  task(["opg", "nodes", "show"], "Tell of a node: evidence, measurement, lease, keys, work and history")
+    .addPositionalArgument({ name: "address", description: "The node" })
+    .setAction(() => import("./nodeShow.ts"))
+    .build(),
+
+  task(["opg", "nodes", "retire"], "End a node of yours for good")
+    .addPositionalArgument({ name: "address", description: "The node" })
+    .setAction(() => import("./nodeRetire.ts"))
+    .build(),
+
+  task(["opg", "measurements"], "List the measurements that nodes may run under, with their windows")
+    .setAction(() => import("./measurements.ts"))
+    .build(),
+
+  task(["opg", "measurements", "approve"], "Have governance open or move the window of a measurement")
+    .addPositionalArgument({ name: "measurement", description: "0x and 64 hex digits" })
+    .addOption({ name: "from", description: "First moment (UTC); the beginning where left out", defaultValue: "" })
+    .addOption({
+      name: "until",
+      description: "First moment that does not belong to it; never where left out",
+      defaultValue: "",
+    })
+    .setAction(() => import("./measurementApprove.ts"))
+    .build(),
+
+  task(["opg", "measurements", "end"], "Have governance close the window of a measurement")
+    .addPositionalArgument({ name: "measurement", description: "0x and 64 hex digits" })
+    .setAction(() => import("./measurementEnd.ts"))
+    .build(),
+
   task(["opg", "verifiers"], "List the verifiers with epoch, verdicts and earnings")
     .setAction(() => import("./verifiers.ts"))
     .build(),

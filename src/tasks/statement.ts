@@ -8,6 +8,7 @@ import { readAddress } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
 import { nodeLines, payerLines, type StatementLine, verifierLines } from "./statementLines.ts";
 import { someAtOnce } from "./someAtOnce.ts";
+import { readTime } from "./timeText.ts";
 import { type Statement, statementCsv, statementJson } from "./statementText.ts";
 
 interface Options {
@@ -33,7 +34,7 @@ export default networkTask<Options>(async (opened, options) => {
   for (const page of range ? pagesOf(range) : []) pages.push(await linesOf(opened, role, address, page));
   const lines = pages.flat();
   const names = { modelNames: await modelNames(opened, lines), blockSeconds: await blockSeconds(opened, lines) };
-  print(write({ role, address, from: timeText(from), to: timeText(to), lines, ...names }));
+  print(write({ role, address, from: textOf(from), to: textOf(to), lines, ...names }));
 });
 
 async function linesOf(opened: OpenNetwork, role: Statement["role"], address: string, range: BlockRange) {
@@ -69,17 +70,7 @@ function readFormat(text: string): keyof typeof writers {
   throw new OpgError("invalid_body", `"${text}" is no format of a statement; take csv or json.`);
 }
 
-/** Seconds since 1970. */
-function readTime(option: string, text: string): number | undefined {
-  if (text === "") return undefined;
-  const isUtc = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z)?$/.test(text);
-  const seconds = Date.parse(text) / 1000;
-  if (isUtc && Number.isFinite(seconds)) return seconds;
-  const message = `--${option} "${text}" is not a time; give a day such as 2026-01-31 or a time such as 2026-01-31T12:00Z.`;
-  throw new OpgError("invalid_body", message, { option });
-}
-
-function timeText(seconds: number | undefined): string {
+function textOf(seconds: number | undefined): string {
   return seconds === undefined ? "" : new Date(seconds * 1000).toISOString();
 }
 

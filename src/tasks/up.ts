@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
-import { developmentMeasurement } from "#attestation/development.ts";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import { parametersOf } from "#deploy/parameters.ts";
 import { readRecord } from "#deploy/records.ts";
 import { profileDigest } from "#execution/profile.ts";
@@ -10,7 +10,7 @@ import { OpgError } from "#protocol/errors.ts";
 import type { Network } from "#protocol/network.ts";
 import { daemonOptions, type DaemonName } from "#scripts/network/daemons.ts";
 import { describeNetwork } from "#scripts/network/describeNetwork.ts";
-import { networkFile, statePlaces, usualPorts } from "#scripts/network/places.ts";
+import { networkFile, stateFolder, statePlaces, usualPorts } from "#scripts/network/places.ts";
 import { startDatabase } from "#scripts/network/startDatabase.ts";
 import { startProcess } from "#scripts/network/startProcess.ts";
 import { loadNetwork } from "#service/loadNetwork.ts";
@@ -37,6 +37,7 @@ export default plainTask<{ roles: string; host: string }>(async (options, hre) =
       network: location,
       localKeys: isOnThisMachine(network),
     },
+    ...(await lentRoot(network)),
     env: Object.fromEntries(wanted.map((role) => [daemonOf(role), ownKeys()])),
     databaseUrl: (name: string) => database?.urlFor(name) ?? Promise.resolve(""),
   };
@@ -64,9 +65,15 @@ function isOnThisMachine({ chainId, rpcUrl }: Network): boolean {
   return chainId === LOCAL_CHAIN_ID && ["127.0.0.1", "localhost", "[::1]"].includes(new URL(rpcUrl).hostname);
 }
 
+/** The root that vouches for nodes of the network that runs on this machine. */
+async function lentRoot(network: Network): Promise<{ simulatedRoot?: string }> {
+  const file = statePlaces(stateFolder).simulatedRoot;
+  return isOnThisMachine(network) && existsSync(file) ? { simulatedRoot: await readFile(file, "utf8") } : {};
+}
+
 /** Keys in the environment come before those that a local network would lend. */
 function ownKeys(): Record<string, string> {
-  const names = ["OPG_FACILITATOR_KEY", "OPG_VERIFIER_KEY", "OPG_OPERATOR_KEY", "OPG_DEVELOPMENT_ROOT_KEY"];
+  const names = ["OPG_FACILITATOR_KEY", "OPG_VERIFIER_KEY", "OPG_OPERATOR_KEY", "OPG_SIMULATED_ROOT_KEY"];
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
@@ -90,7 +97,7 @@ async function describe(hre: HardhatRuntimeEnvironment, file: string, host: stri
         `Nothing is deployed to "${networkName}" yet; npx hardhat opg deploy --network ${networkName} does it.`,
       );
     }
-    const parameters = parametersOf(networkName, developmentMeasurement(profileDigest));
+    const parameters = parametersOf(networkName, simulatedMeasurement(profileDigest));
     const rpcUrl = process.env["OPG_PUBLIC_RPC_URL"];
     if (rpcUrl === undefined) {
       throw new OpgError(

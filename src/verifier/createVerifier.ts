@@ -86,7 +86,7 @@ export function createVerifier(dependencies: VerifierDependencies): Verifier {
   const { facilitators, verifiers, parameters } = network;
   const settlement = domainIn(network, "settlement");
   const domains = { taskEscrow: domainIn(network, "taskEscrow"), settlement };
-  const roots = { development: parameters.developmentRoot };
+  const roots = parameters.evidenceRoots ?? {};
   const contracts = verifierContracts(network, provider);
   const { verifierSet } = contracts;
   const epochSets = new EpochSets(verifierSet, network.deploymentBlock);

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { caip2 } from "#protocol/network.ts";
 import { type ProxyScheme, proxyPayloadJson, proxyTypedData } from "#protocol/proxyPayment.ts";
+import { admitNode } from "#scripts/network/admitNode.ts";
 import { type Processes, startProcesses } from "#test/integration/journeyNetwork.ts";
 import { newPayer } from "#test/integration/newPayer.ts";
 import { stockClient } from "#test/integration/stockClient.ts";
@@ -14,7 +15,7 @@ import { compact, signatureDamage } from "./damagedSignature.ts";
 import { damagedText } from "./damagedText.ts";
 import { type Answer, expectInvalid, expectRefusal } from "./expectRefusal.ts";
 import { seed } from "./seed.ts";
-import { taskBody, uptoBody } from "./taskBodies.ts";
+import { bodiesNode, taskBody, uptoBody } from "./taskBodies.ts";
 
 const AMOUNT = 1_000n;
 const routes = ["/verify", "/settle"] as const;
@@ -86,6 +87,7 @@ describe(`bad input to the facilitator (OPG_FUZZ_SEED=${seed})`, function () {
 
   before(async () => {
     processes = await startProcesses({ daemons: ["facilitator"] });
+    await admitNode(processes.local.network, processes.provider, bodiesNode);
     payer = await newPayer(processes, 100n * AMOUNT);
     poor = await newPayer(processes, 100n * AMOUNT, false);
   });

@@ -10,6 +10,9 @@ import { stockClient } from "#test/integration/stockClient.ts";
 
 const TASK_SECONDS = 500;
 
+/** The node of all these tasks; it needs to be admitted. */
+export const bodiesNode = localAccount("operator1");
+
 /** Body of the facilitator's `POST /tasks`. */
 interface TaskBody {
   x402Version: number;
@@ -20,7 +23,7 @@ interface TaskBody {
 
 const newTask = (payer: string, maxAmount: bigint, deadline: number, nonce: bigint): Task => ({
   ...{ payer, maxAmount, deadline, nonce, policy: 0 },
-  node: hexlify(randomBytes(20)),
+  node: bodiesNode.address,
   model: hexlify(randomBytes(32)),
   request: hexlify(randomBytes(32)),
 });

@@ -1,7 +1,7 @@
 import hre from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 import { id, MaxUint256, parseEther, Result as EthersResult, type Signer, Wallet, ZeroHash } from "ethers";
-import { developmentMeasurement } from "#attestation/development.ts";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import { deployNetwork } from "#deploy/deployNetwork.ts";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
 import { parametersOf } from "#deploy/parameters.ts";
@@ -14,7 +14,7 @@ import type { Domain } from "#protocol/typedData.ts";
 import { joinSignatures, verdictTypedData } from "#protocol/verdict.ts";
 
 /** The measurement that the network approves from the start. */
-export const approvedMeasurement = developmentMeasurement(profileDigest);
+export const approvedMeasurement = simulatedMeasurement(profileDigest);
 
 /** What the fixture's payer holds, atomic units. */
 export const payerBalance = parseEther("1000");

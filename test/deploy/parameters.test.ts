@@ -35,13 +35,17 @@ describe("parametersOf", () => {
     expect(parameters.facilitators).to.deep.equal([account(7)]);
   });
 
-  it("approves development nodes only where a development root is named", () => {
+  it("takes simulated evidence on a public network only where its root is named, and AWS's always", () => {
     const without = parametersOf("baseSepolia", measurement, baseSepolia);
-    expect(without.developmentRoot).to.equal(undefined);
+    expect(without.evidenceRoots).to.have.all.keys("nitro");
     expect(without.measurements).to.deep.equal([]);
-    const named = parametersOf("baseSepolia", measurement, { ...baseSepolia, OPG_DEVELOPMENT_ROOT: account(8) });
-    expect(named.developmentRoot).to.equal(account(8));
+    const OPG_SIMULATED_ROOT = id("root").slice(2).toUpperCase().match(/../g)!.join(":");
+    const named = parametersOf("baseSepolia", measurement, { ...baseSepolia, OPG_SIMULATED_ROOT });
+    expect(named.evidenceRoots?.simulated).to.deep.equal([id("root").slice(2)]);
     expect(named.measurements.map((approved) => approved.measurement)).to.deep.equal([measurement]);
+    const wrong = { ...baseSepolia, OPG_SIMULATED_ROOT: account(8) };
+    const error = thrownBy(() => parametersOf("baseSepolia", measurement, wrong));
+    expect([error.code, error.values["variable"]]).to.deep.equal(["configuration", "OPG_SIMULATED_ROOT"]);
   });
 
   for (const variable of Object.keys(baseSepolia)) {

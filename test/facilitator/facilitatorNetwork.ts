@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "chai";
 import {
   type ContractTransactionResponse,
   id,
@@ -10,18 +11,25 @@ import {
   type Signer,
   Wallet,
 } from "ethers";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
+import { type MeasurementWindow, NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { TimelockAdapter } from "#chain/timelock.ts";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
+import { profileDigest } from "#execution/profile.ts";
 import { domainIn, type Network } from "#protocol/network.ts";
 import { authorizationOf, authorizationToJson, paymentTypedData, PERMIT2 } from "#protocol/payment.ts";
 import { type Result, resultHashOf, resultToJson, resultTypedData } from "#protocol/result.ts";
 import { policies, type Task, taskIdOf, taskToJson } from "#protocol/task.ts";
 import { typesOf, verifierSetDomain } from "#protocol/typedData.ts";
 import { joinSignatures, refusalTypedData, verdictTypedData } from "#protocol/verdict.ts";
+import { admitNode } from "#scripts/network/admitNode.ts";
 import { deployLocally } from "#scripts/network/deployLocally.ts";
 import { describeNetwork } from "#scripts/network/describeNetwork.ts";
 import { freePorts } from "#scripts/network/places.ts";
 import { startChain } from "#scripts/network/startChain.ts";
+import { govern } from "#tasks/govern.ts";
 import { miningOn } from "#test/chain/mining.ts";
+import { rejection } from "#test/execution/rejection.ts";
 import { testDatabases } from "#test/store/testDatabases.ts";
 import { OPG__factory, Settlement__factory, TaskEscrow__factory, VerifierSet__factory } from "#typechain/index.ts";
 
@@ -56,6 +64,7 @@ export async function startFacilitatorNetwork() {
     cacheTimeout: -1,
     pollingInterval: 100,
   });
+  await admitNode(network, provider, node);
   const mining = miningOn(provider, BLOCK_TIME_SECONDS);
   const base = {
     network,
@@ -70,6 +79,7 @@ export async function startFacilitatorNetwork() {
     ...payersOn(base),
     ...evidenceOn(network),
     ...settlingOn(base),
+    ...governingOn(base),
     /** Variables of a facilitator with a database of its own name. */
     environment: async (databaseName: string): Promise<Record<string, string>> => ({
       OPG_NETWORK: networkFile,
@@ -197,6 +207,31 @@ function settlingOn({ network, opg }: Base) {
       const signatures = joinSignatures(verdicts.map(({ verifier, signature }) => ({ signer: verifier, signature })));
       const certificate = { epoch: 1n, mode: policies.reExecution, signatures };
       await (await settlement.settle(task, result, await signResult(result), certificate)).wait();
+    },
+  };
+}
+
+/** As people do it: a call is scheduled, and executed once it has waited. */
+function governingOn({ network, provider }: Base) {
+  const { contracts, deploymentBlock } = network;
+  const governor = localAccount("governor").connect(provider);
+  const timelock = new TimelockAdapter(contracts.timelock, provider);
+  const nodeRegistry = new NodeRegistryAdapter(contracts.nodeRegistry, provider, deploymentBlock);
+  const chainSeconds = async (): Promise<number> => (await provider.getBlock("latest"))?.timestamp ?? 0;
+  return {
+    /** Sets the window of the measurement that the node runs under. */
+    setMeasurement: async (window: MeasurementWindow, moveTime: (seconds: number) => Promise<void>): Promise<void> => {
+      const call = nodeRegistry.populateSetMeasurement(simulatedMeasurement(profileDigest), window);
+      const step = async () => govern(timelock, governor, call, await chainSeconds());
+      const stranger = localAccount("payer").connect(provider);
+      const error = await rejection(govern(timelock, stranger, call, await chainSeconds()));
+      expect(error.message).to.match(
+        /^0x\w{40} may not propose to the timelock; have somebody who may send 0x\w+ to 0x\w{40}/,
+      );
+      expect(await step()).to.match(/^Scheduled in block \d+ .*run the same command again in 60 s/);
+      expect(await step()).to.match(/^Waits until 20/);
+      await moveTime(61);
+      expect(await step()).to.match(/^Executed in block/);
     },
   };
 }

@@ -117,6 +117,23 @@ describe("the end of a task at the facilitator", function () {
     expect((await certificate(task, good)).status).to.equal(200);
   });
 
+  it("settles what was released before the node's measurement ended, and releases nothing more", async () => {
+    const { payer, task } = await released();
+    await net.setMeasurement({ from: 0, until: 0 }, moveTime);
+    const newcomer = await net.makePayer(1000n);
+    const { status, body } = await ask(
+      `${facilitator.url}/tasks`,
+      await net.payFor(newcomer, await net.makeTask(newcomer)),
+    );
+    expect([status, body.error?.code]).to.deep.equal([503, "no_active_node"]);
+    expect(await net.opg.balanceOf(newcomer.address)).to.equal(1000n);
+    expect((await certificate(task, await net.certify(net.makeResult(task)))).status).to.equal(200);
+    await stateOf(task, "settled");
+    expect(await net.opg.balanceOf(payer.address)).to.equal(600n);
+    await net.setMeasurement({ from: 0, until: 2 ** 40 - 1 }, moveTime);
+    await released();
+  });
+
   it("counts agreeing verdicts and shows a refusal beside them", async () => {
     const { task } = await released();
     const result = net.makeResult(task);

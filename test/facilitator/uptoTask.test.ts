@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { id } from "ethers";
+import { admitNode } from "#scripts/network/admitNode.ts";
 import { ask, askUntil } from "./ask.ts";
 import { CAP, startUptoNetwork, stepsOf, type UptoNetwork } from "./uptoNetwork.ts";
 
@@ -9,6 +10,8 @@ describe("a task paid by x402's upto", function () {
 
   before(async () => {
     net = await startUptoNetwork();
+    // Another node that gateways may propose.
+    await admitNode(net.network, net.provider, net.verifiers[0]);
   });
   after(() => net.close());
 

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { MaxUint256, Wallet } from "ethers";
+import { id, MaxUint256, Wallet } from "ethers";
 import { PNG } from "pngjs";
 import type { Trail } from "#protocol/settlement.ts";
 import type { Journey } from "./journeyNetwork.ts";
@@ -95,6 +95,36 @@ describe("the tasks for people", function () {
     expect(verifiers.stdout).to.match(/Epoch 1: 2 of 3 certify; [1-9]\d* tasks settled/);
   });
 
+  it("nodes show, and measurements, tell what is approved and what a node proved, was paid and did", async () => {
+    const { address, operator } = trail.node;
+    const [shown, listed] = await Promise.all([opg("nodes", "show", address), opg("measurements")]);
+    expect(shown.code, shown.stderr).to.equal(0);
+    expect(shown.stdout).to.include(`${address}  active\n  evidence     simulated, under the root `);
+    expect(shown.stdout).to.match(/\n {2}measurement {2}0x[0-9a-f]{64}\n {15}open: from the beginning, until never\n/);
+    expect(shown.stdout).to.match(/\n {2}lease {8}until 20.*\n.*the node renews it at 20/);
+    expect(shown.stdout).to.include(`\n  operator     ${operator}\n`);
+    expect(shown.stdout).to.match(
+      /\n {2}work {9}[1-9]\d* tasks? settled one by one, which earned \d+\.\d+ OPG; 0 refused\n/,
+    );
+    expect(shown.stdout).to.match(/\n {2}history {6}block \d+ .*admitted, lease until .*\n.*announced https:/);
+    expect(listed.stdout).to.match(
+      /^0x[0-9a-f]{64} {2}open: .*\n {2}states .*this code.*\n {2}set .*\n {2}active {7}2 nodes\n$/,
+    );
+  });
+
+  it("measurements approve, and nodes retire, do one step or say in one line what is wrong", async () => {
+    const stranger = Wallet.createRandom().privateKey;
+    const [approved, notAHash, notTheOperator] = await Promise.all([
+      opg("measurements", "approve", id("an image"), "--until", "2100-01-01"),
+      opg("measurements", "end", "0x12"),
+      opgAs(stranger, "nodes", "retire", trail.node.address),
+    ]);
+    expect(approved.stdout).to.match(/^Scheduled in block \d+ \(0x[0-9a-f]{64}\); run the same command again in 60 s/);
+    expect(notAHash.stderr).to.equal('"0x12" is not a measurement; give 0x and 64 hex digits. (invalid_body)\n');
+    expect(notTheOperator.stderr).to.match(/^Only 0x\w{40}, its operator, retires node .*; set OPG_KEY .*\n$/);
+    expect([notAHash.code, notTheOperator.code]).to.deep.equal([1, 1]);
+  });
+
   it("explain themselves", async () => {
     const help = await opg("--help");
     for (const name of [
@@ -106,6 +136,7 @@ describe("the tasks for people", function () {
       "models",
       "publish",
       "nodes",
+      "measurements",
       "verifiers",
       "infer",
       "trace",

@@ -1,15 +1,13 @@
 import { expect } from "chai";
 import { id, Wallet } from "ethers";
-import { createDevelopmentPlatform } from "#attestation/development.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
-import { localAccount } from "#deploy/localAccounts.ts";
-import { profileDigest } from "#execution/profile.ts";
 import { AdmissionDuty } from "#node/admissionDuty.ts";
 import { createEnclave } from "#node/enclave/createEnclave.ts";
 import { makeKeys } from "#node/enclave/makeKeys.ts";
 import { domainIn } from "#protocol/network.ts";
 import { createLogger } from "#service/logger.ts";
+import { testPlatform } from "#test/attestation/testRoot.ts";
 import { type NodeNetwork, startNodeNetwork } from "./nodeNetwork.ts";
 
 const url = "https://node.example:8411";
@@ -28,7 +26,7 @@ describe("admission", () => {
   async function startDuty(operator: Wallet = network.fixture.wallets.operator) {
     const { fixture, clock, executor, network: description } = network;
     const { provider, addresses, deploymentBlock } = fixture;
-    const platform = createDevelopmentPlatform(localAccount("developmentRoot").signingKey, profileDigest, clock);
+    const platform = testPlatform(clock);
     const domains = {
       taskEscrow: domainIn(description, "taskEscrow"),
       settlement: domainIn(description, "settlement"),

@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { expect } from "chai";
-import { computeAddress, getAddress, id, sha256, SigningKey, verifyTypedData } from "ethers";
+import { computeAddress, getAddress, id, sha256, verifyTypedData } from "ethers";
 import { checkEvidence } from "#attestation/checkEvidence.ts";
-import { createDevelopmentPlatform, developmentMeasurement } from "#attestation/development.ts";
+import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import { createExecutor, type Executor } from "#execution/executor.ts";
 import { inspectModel } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
@@ -17,11 +17,11 @@ import { responseDigest, resultTypedData } from "#protocol/result.ts";
 import { type Task, taskIdOf } from "#protocol/task.ts";
 import { type Tensor, tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
 import type { Domain } from "#protocol/typedData.ts";
+import { testEvidenceRoots, testPlatform } from "#test/attestation/testRoot.ts";
 import { rejection } from "#test/execution/rejection.ts";
 import { addition, negation } from "./models.ts";
 
 const now = 1_900_000_000;
-const root = new SigningKey(id("development root"));
 const domainOf = (last: string): Domain => ({
   chainId: 31_337n,
   verifyingContract: getAddress(`0x${last.padStart(40, "0")}`),
@@ -52,7 +52,7 @@ describe("enclave", () => {
 
   const start = async (): Promise<Enclave> => {
     const clock = () => time;
-    const platform = createDevelopmentPlatform(root, profileDigest, clock);
+    const platform = testPlatform(clock);
     const bound = { operator, payout, domains, verifiers };
     return createEnclave({ platform, executor, clock, ...bound }, await makeKeys(clock()));
   };
@@ -122,8 +122,8 @@ describe("enclave", () => {
       binding: identityBinding(admission, domains.nodeRegistry, verifiers),
       node,
       now,
-      roots: { development: computeAddress(root.publicKey) },
-      approvedMeasurement: (stated) => stated === developmentMeasurement(profileDigest),
+      roots: testEvidenceRoots,
+      approvedMeasurement: (stated) => stated === simulatedMeasurement(profileDigest),
     });
     expect(admission.measurement).to.equal(measurement);
   });

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { getAddress, id, sha256, SigningKey } from "ethers";
-import { createDevelopmentPlatform } from "#attestation/development.ts";
+import { getAddress, id, sha256 } from "ethers";
 import { createExecutor, type Executor } from "#execution/executor.ts";
 import { inspectModel } from "#execution/inspectModel.ts";
 import { profileDigest } from "#execution/profile.ts";
@@ -16,6 +15,7 @@ import { isSignedBy } from "#protocol/signedDocument.ts";
 import { joinSteps } from "#protocol/steps.ts";
 import { type Task, taskIdOf } from "#protocol/task.ts";
 import { tensorsDigest, tensorsToJson } from "#protocol/tensors.ts";
+import { testPlatform } from "#test/attestation/testRoot.ts";
 import { rejection } from "#test/execution/rejection.ts";
 import { summed, summingInputs, summingModel } from "#test/execution/summingModel.ts";
 
@@ -50,7 +50,7 @@ describe("an enclave's stream", () => {
   before(async () => {
     executor = await createExecutor();
     const clock = () => now;
-    const platform = createDevelopmentPlatform(new SigningKey(id("root")), profileDigest, clock);
+    const platform = testPlatform(clock);
     const bound = { operator: owner, payout: owner, domains, verifiers: [] };
     enclave = createEnclave({ platform, executor, clock, ...bound }, await makeKeys(now));
   });

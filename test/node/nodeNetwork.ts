@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { id, sha256 } from "ethers";
 import hre from "hardhat";
+import { writeSimulatedRoot } from "#attestation/nitro/simulated.ts";
 import { ModelRegistryAdapter } from "#chain/modelRegistry.ts";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { localAccount, type LocalRole } from "#deploy/localAccounts.ts";
@@ -34,7 +35,8 @@ import { createLogger } from "#service/logger.ts";
 import { Operations } from "#service/operations.ts";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import type { Daemon } from "#service/runDaemon.ts";
-import { networkFixture, sign } from "#test/contracts/fixture.ts";
+import { testEvidenceRoots, testRoot } from "#test/attestation/testRoot.ts";
+import { approvedMeasurement, networkFixture, sign } from "#test/contracts/fixture.ts";
 import { chainTime } from "./chainTime.ts";
 import { negation } from "./models.ts";
 import { serveChain } from "./serveChain.ts";
@@ -103,8 +105,16 @@ export async function startNodeNetwork() {
     for (const step of closing) await step();
     await connection.close();
   };
+  /** Governance sets the window of the measurement that nodes run under. */
+  const setMeasurement = async (from: number, until: number): Promise<void> => {
+    const { nodeRegistry, govern, parameters } = fixture;
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, from, until]);
+    await govern({ to: network.contracts.nodeRegistry, data });
+    time.leadSeconds += parameters.timelockDelaySeconds;
+  };
   return {
     ...setting,
+    setMeasurement,
     time,
     facilitator,
     verifiers,
@@ -134,14 +144,14 @@ function describeNetwork(
   { chainId, deploymentBlock, addresses, parameters, wallets, entry }: Fixture,
   urls: { rpcUrl: string; hub: string; facilitator: string; verifiers: readonly TestVerifier[] },
 ): Network {
-  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   return {
     name: "test",
     chainId,
     rpcUrl: urls.rpcUrl,
     deploymentBlock,
     contracts: addresses,
-    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot },
+    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, evidenceRoots: testEvidenceRoots },
     hub: urls.hub,
     gateway: "http://127.0.0.1:1",
     facilitators: [{ address: wallets.facilitator.address, entry, url: urls.facilitator }],
@@ -219,7 +229,7 @@ function starting({ fixture, folder, networkFile, clock, leadFile, network }: Se
     OPG_STATE: join(folder, operator),
     OPG_OPERATOR_KEY: localAccount(operator).privateKey,
     OPG_PAYOUT: payout,
-    OPG_DEVELOPMENT_ROOT_KEY: localAccount("developmentRoot").privateKey,
+    OPG_SIMULATED_ROOT_KEY: writeSimulatedRoot(testRoot),
   });
   /** Starts a node on an enclave program of the tests, and says what that finds in its environment. */
   const start = (

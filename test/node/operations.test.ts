@@ -3,8 +3,9 @@ import { sha256 } from "ethers";
 import { Agent, request } from "undici";
 import { pinnedDispatcher } from "#service/pinnedDispatcher.ts";
 import { documentedMetrics, readMetrics } from "#test/docs/documentedMetrics.ts";
+import { rejection } from "#test/execution/rejection.ts";
 import { negation } from "./models.ts";
-import { type AdmittedNode, type NodeNetwork, startNodeNetwork } from "./nodeNetwork.ts";
+import { type AdmittedNode, eventually, type NodeNetwork, startNodeNetwork } from "./nodeNetwork.ts";
 
 describe("a node as its operator sees it", () => {
   let network: NodeNetwork;
@@ -60,5 +61,19 @@ describe("a node as its operator sees it", () => {
     const { text } = await readMetrics(node.daemon.url, dispatcher);
     expect(text).to.include("opg_enclave_executions_total 1").and.to.include('opg_tasks_total{outcome="done"} 1');
     await dispatcher.close();
+  });
+
+  it("begins no task once its measurement has ended, and brings what it had begun to its certificate", async () => {
+    const begun = await network.release(node.address, versionId, [3]);
+    const open = Promise.withResolvers<undefined>();
+    network.facilitator.gate = open.promise;
+    const running = node.answer(begun.body).then(({ verdicts }) => verdicts.length);
+    await eventually(async () => (await node.info()).executions === 2 || undefined);
+    await network.setMeasurement(0, 0);
+    const { body } = await network.release(node.address, versionId, [4]);
+    expect((await rejection(node.answer(body))).code).to.equal("no_active_node");
+    open.resolve(undefined);
+    expect(await running).to.equal(3);
+    expect((await node.info()).executions).to.equal(2);
   });
 });

@@ -101,7 +101,7 @@ export class TestVerifier {
       ),
       node: admission.node,
       now: clock(),
-      roots: { development: network().parameters.developmentRoot },
+      roots: network().parameters.evidenceRoots ?? {},
       approvedMeasurement: (measurement) => measurement === admission.measurement,
     });
     const signature = await this.#sign(admissionTypedData(admission, nodeRegistry));

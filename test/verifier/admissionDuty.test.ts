@@ -1,8 +1,9 @@
 import { expect } from "chai";
-import { encodeBase64, id, sha256, SigningKey, Wallet } from "ethers";
-import { makeDevelopmentEvidence } from "#attestation/development.ts";
-import type { Statement } from "#attestation/evidence.ts";
-import { localAccount } from "#deploy/localAccounts.ts";
+import { encodeBase64, getBytes, id, sha256, SigningKey, Wallet } from "ethers";
+import type { Claims } from "#attestation/evidence.ts";
+import { createSimulatedPlatform, makeSimulatedRoot, type SimulatedRoot } from "#attestation/nitro/simulated.ts";
+import { fingerprint } from "#attestation/x509/checkChain.ts";
+import { profileDigest } from "#execution/profile.ts";
 import {
   type Admission,
   type AdmissionRequestJson,
@@ -12,6 +13,8 @@ import {
 } from "#protocol/admission.ts";
 import { admissionSignatureJson, challengeJson } from "#protocol/messages.ts";
 import { joinSignatures } from "#protocol/verdict.ts";
+import { testRoot } from "#test/attestation/testRoot.ts";
+import { makeChain, makeNitroDocument, properRegisters } from "#test/attestation/documents/nitroDocument.ts";
 import { approvedMeasurement, sign } from "#test/contracts/fixture.ts";
 import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
@@ -25,12 +28,16 @@ type Verifier = Awaited<ReturnType<VerifierFixture["start"]>>;
 interface Changes {
   challenges?: string[];
   blockNumber?: number;
-  /** What the evidence says otherwise. */
-  statement?: Partial<Statement>;
-  /** Who signs the evidence instead of the development root. */
-  root?: SigningKey;
   /** Whom the enclave would show requests to. */
   verifiers?: string[];
+  /** What the enclave has its platform state otherwise. */
+  claims?: Partial<Claims>;
+  /** The platform's root, the profile that it runs, and its time, in seconds since 1970. */
+  root?: SimulatedRoot;
+  profile?: string;
+  timestamp?: number;
+  /** Instead of the simulated platform's. */
+  evidence?: (claims: Claims) => Uint8Array;
   /** What the admission says otherwise, with the enclave's signature over it. */
   admission?: Partial<Admission>;
   /** What the admission says otherwise, after the enclave has signed it. */
@@ -58,17 +65,15 @@ describe("POST /admissions of a verifier", () => {
     const challenges = changes.challenges ?? [await askChallenge(verifier)];
     const block = await fixture.provider.getBlock(changes.blockNumber ?? "latest");
     const proper = await fixture.makeAdmission({ node });
-    const evidence = makeDevelopmentEvidence(
-      changes.root ?? new SigningKey(localAccount("developmentRoot").privateKey),
-      {
-        measurement: approvedMeasurement,
-        publicKey: enclave.signingKey.publicKey,
-        userData: identityBinding(proper, domain, changes.verifiers ?? addresses),
-        nonce: challengeNonce(domain, block?.hash ?? "", challenges),
-        timestamp: fixture.time.now,
-        ...changes.statement,
-      },
-    );
+    const { root = testRoot, profile = profileDigest, timestamp = fixture.time.now } = changes;
+    const claims = {
+      publicKey: enclave.signingKey.publicKey,
+      userData: identityBinding(proper, domain, changes.verifiers ?? addresses),
+      nonce: challengeNonce(domain, block?.hash ?? "", challenges),
+      ...changes.claims,
+    };
+    const platform = createSimulatedPlatform({ root, profile, clock: () => timestamp });
+    const evidence = changes.evidence?.(claims) ?? (await platform.attest(claims));
     const signed = { ...proper, evidenceHash: sha256(evidence), ...changes.admission };
     const enclaveSignature = await sign(enclave, admissionTypedData(signed, domain));
     const admission = { ...signed, ...changes.tampered };
@@ -148,17 +153,61 @@ describe("POST /admissions of a verifier", () => {
     await expectRefused({ admission: { measurement: id("other code") } }, refused({ field: "measurement" }));
     await expectRefused({ admission: { evidenceHash: id("other evidence") } }, refused({ field: "evidenceHash" }));
     const { publicKey } = new SigningKey(id("another enclave"));
-    await expectRefused({ statement: { publicKey } }, refused({ reason: "wrong_key" }));
+    await expectRefused({ claims: { publicKey } }, refused({ reason: "wrong_key" }));
   });
 
-  it("refuses a measurement that is not approved, a foreign root, and old evidence", async () => {
-    const measurement = id("unapproved code");
-    await expectRefused({ statement: { measurement } }, refused({ reason: "measurement_not_approved" }));
-    await expectRefused({ root: new SigningKey(id("a root")) }, refused({ reason: "wrong_root" }));
-    await expectRefused({ statement: { timestamp: fixture.time.now - 301 } }, refused({ reason: "stale" }));
+  it("refuses evidence that was copied from another admission, or made for another registry or chain", async () => {
+    const { body } = await makeRequest();
+    const copied = Buffer.from(body.evidence, "base64");
+    await expectRefused({ evidence: () => copied }, refused({ reason: "wrong_nonce" }));
+    const domain = fixture.domainOf("nodeRegistry");
+    const proper = await fixture.makeAdmission({ node });
+    for (const other of [{ chainId: 1n }, { verifyingContract: node }]) {
+      const elsewhere = { ...domain, ...other };
+      const userData = identityBinding(
+        proper,
+        elsewhere,
+        fixture.network.verifiers.map(({ address }) => address),
+      );
+      await expectRefused({ claims: { userData } }, refused({ reason: "wrong_binding" }));
+      const challenge = await askChallenge(verifier);
+      const block = await fixture.provider.getBlock("latest");
+      const nonce = challengeNonce(elsewhere, block?.hash ?? "", [challenge]);
+      await expectRefused({ challenges: [challenge], claims: { nonce } }, refused({ reason: "wrong_nonce" }));
+    }
   });
 
-  it("refuses development evidence where the network names no root for it", async () => {
+  it("refuses an enclave that is debugged, whose registers are zero, under a root that is named", async () => {
+    const at = fixture.time.now;
+    const chain = makeChain({}, at);
+    const roots = [fingerprint(chain[0] ?? new Uint8Array())];
+    const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = fixture.parameters;
+    const evidenceRoots = { nitro: roots };
+    const parameters = { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, evidenceRoots };
+    const takesNitro = await fixture.start(2, await emptyDatabase(), { network: { parameters } });
+    for (const [registers, reason] of [
+      [properRegisters(), "measurement_not_approved"],
+      [properRegisters().set(0, Buffer.alloc(48)), "debug_mode"],
+    ] as const) {
+      const evidence = ({ publicKey, userData, nonce }: Claims) => {
+        const claimed = { public_key: getBytes(publicKey), user_data: getBytes(userData), nonce: getBytes(nonce) };
+        return makeNitroDocument({ at, chain: () => chain, fields: { ...claimed, pcrs: registers } }).document;
+      };
+      const { body } = await makeRequest({ challenges: [await askChallenge(takesNitro)], evidence });
+      const answer = await takesNitro.post("/admissions", body);
+      expect(answer.body).to.have.property("error").that.includes(refused({ reason }));
+    }
+  });
+
+  it("refuses a measurement that is not approved, a foreign root, and evidence that is old or from the future", async () => {
+    const { now } = fixture.time;
+    await expectRefused({ profile: id("unapproved code") }, refused({ reason: "measurement_not_approved" }));
+    await expectRefused({ root: await makeSimulatedRoot(now) }, refused({ reason: "kind_not_allowed" }));
+    await expectRefused({ timestamp: now - 301 }, refused({ reason: "stale" }));
+    await expectRefused({ timestamp: now + 61 }, refused({ reason: "from_the_future" }));
+  });
+
+  it("refuses simulated evidence where the network names no root for it", async () => {
     const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = fixture.parameters;
     const parameters = { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds };
     const strict = await fixture.start(2, await emptyDatabase(), { network: { parameters } });
@@ -217,5 +266,14 @@ describe("POST /admissions of a verifier", () => {
     await registry.retire(node);
     await expectRefused({ admission: { sequence: 2 } }, refused({ field: "node" }));
     await snapshot.restore();
+  });
+
+  // The last: it moves the chain's time.
+  it("refuses code whose window governance has closed, which was approved before", async () => {
+    const { nodeRegistry, govern } = fixture;
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, 0, 0]);
+    await govern({ to: await nodeRegistry.getAddress(), data });
+    fixture.time.now = await fixture.now();
+    await expectRefused({}, refused({ reason: "measurement_not_approved" }));
   });
 });

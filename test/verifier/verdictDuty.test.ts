@@ -12,6 +12,7 @@ import {
   signedVerdictJson,
   verdictTypedData,
 } from "#protocol/verdict.ts";
+import { approvedMeasurement } from "#test/contracts/fixture.ts";
 import { emptyDatabase } from "#test/store/testDatabases.ts";
 import { verifierFixture, type VerifierFixture } from "./verifierFixture.ts";
 
@@ -42,6 +43,18 @@ describe("POST /tasks/{taskId}/result of a verifier", () => {
   async function judge(verifier: Verifier, task: Task, taskId: string, changes: Partial<Result> = {}) {
     return verifier.post(`/tasks/${taskId}/result`, await fixture.answer(task, changes));
   }
+
+  it("judges what it has committed to after the node's measurement has ended, and takes no new task of that node", async () => {
+    const { nodeRegistry, govern, connection } = fixture;
+    const snapshot = await connection.networkHelpers.takeSnapshot();
+    const { task, taskId } = await commitTo(first);
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, 0, 0]);
+    await govern({ to: await nodeRegistry.getAddress(), data });
+    const { body } = await first.post("/tasks", (await fixture.makeRequest()).body);
+    expect(body).to.have.nested.property("error.code", "no_active_node");
+    expect((await judge(first, task, taskId)).body).to.include({ agrees: true });
+    await snapshot.restore();
+  });
 
   it("signs the agreement of each of two verifiers, which together settle the task", async () => {
     const { task, body } = await fixture.openRequest();

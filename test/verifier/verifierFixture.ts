@@ -19,6 +19,7 @@ import { type NamedTensors, tensorsDigest, tensorsToJson } from "#protocol/tenso
 import { createLogger } from "#service/logger.ts";
 import { Operations } from "#service/operations.ts";
 import { openVerifierStore, type VerifierStore } from "#store/verifierStore.ts";
+import { testEvidenceRoots } from "#test/attestation/testRoot.ts";
 import { networkFixture, sign } from "#test/contracts/fixture.ts";
 import { buildGraph, node as operator, value } from "#test/execution/buildGraph.ts";
 import { createVerifier } from "#verifier/createVerifier.ts";
@@ -123,7 +124,7 @@ function posting(
 type Fixture = Awaited<ReturnType<typeof networkFixture>>;
 
 function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets, entry }: Fixture): Network {
-  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, developmentRoot } = parameters;
+  const { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds } = parameters;
   const nowhere = "http://127.0.0.1:1";
   return {
     name: "test",
@@ -131,12 +132,7 @@ function networkOf({ addresses, deploymentBlock, chainId, parameters, wallets, e
     rpcUrl: nowhere,
     deploymentBlock,
     contracts: addresses,
-    parameters: {
-      maxTaskSeconds,
-      settleWindowSeconds,
-      withdrawDelaySeconds,
-      ...(developmentRoot ? { developmentRoot } : {}),
-    },
+    parameters: { maxTaskSeconds, settleWindowSeconds, withdrawDelaySeconds, evidenceRoots: testEvidenceRoots },
     hub: nowhere,
     gateway: nowhere,
     facilitators: [{ address: wallets.facilitator.address, entry, url: nowhere }],

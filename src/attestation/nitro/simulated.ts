@@ -1,6 +1,13 @@
 // @peculiar/x509 does not load without it.
 import "reflect-metadata";
-import { createHash, createPrivateKey, KeyObject, sign, webcrypto } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  KeyObject,
+  sign,
+  webcrypto,
+  X509Certificate as NodeCertificate,
+} from "node:crypto";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -12,7 +19,7 @@ import {
 } from "@peculiar/x509";
 import { encode } from "cborg";
 import { getBytes } from "ethers";
-import type { Platform, Statement } from "#attestation/evidence.ts";
+import type { Claims, Platform } from "#attestation/evidence.ts";
 import { lowerForm } from "#attestation/x509/signatures.ts";
 import { encodeCoseSign1, signedBytesOf } from "./coseSign1.ts";
 import { nitroMeasurement } from "./nitroMeasurement.ts";
@@ -66,6 +73,29 @@ export async function makeSimulatedRoot(now: number): Promise<SimulatedRoot> {
   return { certificate: certificate.toString("pem"), key };
 }
 
+/**
+ * Reads a root from PEM: its certificate and its private key, in one text.
+ *
+ * @throws Error where there is not one of each, or the key is another certificate's
+ */
+export function readSimulatedRoot(pem: string): SimulatedRoot {
+  const block = (label: string): string => {
+    const found = new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`).exec(pem);
+    if (!found) throw new Error(`there is no ${label} in it`);
+    return found[0];
+  };
+  const root = { certificate: block("CERTIFICATE"), key: block("PRIVATE KEY") };
+  if (!new NodeCertificate(root.certificate).checkPrivateKey(createPrivateKey(root.key))) {
+    throw new Error("the key is not the certificate's");
+  }
+  return root;
+}
+
+/** A root as one text, as {@link readSimulatedRoot} reads it. */
+export function writeSimulatedRoot({ certificate, key }: SimulatedRoot): string {
+  return `${certificate.trim()}\n${key.trim()}\n`;
+}
+
 /** SHA-256 of a root's certificate, hex: what `EvidenceRoots.simulated` names. */
 export function simulatedRootFingerprint({ certificate }: SimulatedRoot): string {
   return createHash("sha256")
@@ -85,7 +115,7 @@ export function simulatedMeasurement(profile: string): string {
 export function createSimulatedPlatform({ root, profile, clock }: SimulatedPlatformOptions): Platform {
   const pcrs = registersOf(profile);
   let issued: Promise<Issued> | undefined;
-  const attest = async (claims: Pick<Statement, "publicKey" | "userData" | "nonce">): Promise<Uint8Array> => {
+  const attest = async (claims: Claims): Promise<Uint8Array> => {
     const now = clock();
     if (!issued || (await issued).until < now) issued = issue(root, now);
     const { certificates, key } = await issued;
@@ -97,7 +127,7 @@ export function createSimulatedPlatform({ root, profile, clock }: SimulatedPlatf
 }
 
 function encodePayload(
-  claims: Pick<Statement, "publicKey" | "userData" | "nonce">,
+  claims: Claims,
   pcrs: ReadonlyMap<number, Uint8Array>,
   certificates: readonly Uint8Array[],
   now: number,

@@ -7,6 +7,7 @@ import {
   checkPermit,
   checkTokenDeployed,
 } from "./checkFunds.ts";
+import { checkNodeActive } from "./checkNode.ts";
 import { checkProxyAmount, checkProxyDeadline, checkProxySpender, checkProxyValidAfter } from "./checkProxyTerms.ts";
 import { checkSignature } from "./checkSignature.ts";
 import {
@@ -53,6 +54,7 @@ const chainChecks = [
   checkAllowed,
   checkNonce,
   checkNotPaused,
+  checkNodeActive,
 ];
 
 type TermsCheck<Payment> = (payment: Payment, terms: PaymentTerms, nowSeconds: number) => CheckResult;

@@ -67,6 +67,8 @@ export interface PaymentFacts extends ProxyFacts {
   lock: TaskLock["status"];
   /** Whether governance has stopped new tasks. */
   entriesPaused: boolean;
+  /** Whether the registry lets the task's node take new tasks. */
+  nodeActive: boolean;
   /** Who has the nonce, or else the payment-identifier, in our own store. */
   claim: "free" | "same" | "other";
 }

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { ObservedAccount } from "#chain/accountStates.ts";
 import { refused, type Refusal } from "#facilitator/checks/check.ts";
+import { checkNodeActive } from "#facilitator/checks/checkNode.ts";
 import { recoverSigner } from "#service/recoverSigner.ts";
 import type { ActingDependencies } from "#facilitator/dependencies.ts";
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
@@ -18,10 +19,10 @@ type Attempt = { ok: true; release: SignedRelease } | Refusal;
 const ours: ReadonlySet<ErrorCode> = new Set(["task_nonce_used", "account_defaulted", "settlement_overdue"]);
 
 /**
- * Checks a call, reserves its ceiling in the account's books and releases it: out of memory and our own database, without a
- * question to the chain. The same payment again, at any time, gets the same release.
+ * Checks a call, reserves its ceiling in the account's books and releases it: out of memory and our own database, but for one
+ * question to the chain in each block about each node. The same payment again, at any time, gets the same release.
  *
- * @throws OpgError of the first check that fails, `task_nonce_used`, `voucher_required`, `account_insufficient`,
+ * @throws OpgError of the first check that fails, `no_active_node`, `task_nonce_used`, `voucher_required`, `account_insufficient`,
  * `account_defaulted`, `settlement_overdue`, or `chain_unavailable`
  */
 export async function acceptPrefunded(
@@ -55,11 +56,14 @@ async function attempt(
   payment: PrefundedPayment,
   account: ObservedAccount,
 ): Promise<Attempt> {
-  const { terms, store, accounts, logger } = dependencies;
+  const { terms, store, accounts, activeAt, logger } = dependencies;
   const { task, taskId } = payment;
   const authorizers = authorizersFor(task, account, terms);
   const checked = checkAuthority(payment, authorizers);
   if (!checked.ok) return checked;
+  const nodeActive = await activeAt(task.node, account.block);
+  const allowed = checkNodeActive({ task }, terms, { nodeActive, claim: "free" });
+  if (!allowed.ok) return allowed;
   accounts.follow(task.payer, account);
   const outcome = await store.reservePrefunded(reservationOf(dependencies, payment, account, authorizers));
   if (outcome.outcome === "reserved") {

@@ -37,6 +37,12 @@ export function checkRelease({ task, release }: ReleasedTask, node: string, task
   }
 }
 
+/** The error of a node that the registry does not let take new tasks. */
+export function notActive(node: string): OpgError {
+  const message = "This node takes no new tasks: its lease or its measurement has ended, or it was retired.";
+  return new OpgError("no_active_node", message, { node });
+}
+
 /**
  * Checks that a task was released just now and can be done in time.
  *

@@ -5,7 +5,7 @@ import { taskToJson } from "#protocol/task.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import type { Clock } from "#service/clock.ts";
-import { checkRelease, checkTimeLeft } from "./checkRelease.ts";
+import { checkRelease, checkTimeLeft, notActive } from "./checkRelease.ts";
 import type { CompletedTask, Enclave, VersionedModel } from "./enclave.ts";
 import type { HostCalls } from "./hostCalls.ts";
 import { handOutPrefixes, type PrefixReader } from "./handOutPrefixes.ts";
@@ -57,7 +57,7 @@ export class EnclaveTasks {
   /**
    * Answers a released request. The same request again gets the same answer, without another run; while it runs, it joins.
    *
-   * @throws OpgError `invalid_release`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
+   * @throws OpgError `invalid_release`, `no_active_node`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
    * `invalid_tensor`, `task_request_mismatch`: nothing was computed; `execution_failed`, `charge_exceeds_ceiling`: nothing
    * was signed; `certificate_incomplete`, `result_refused`, or what the facilitator refused the certificate with
    */
@@ -122,10 +122,12 @@ export class EnclaveTasks {
     const { enclave, models, host, taskEscrow, clock } = this.#dependencies;
     const { task, release } = request;
     checkRelease(request, enclave.identity.node, taskEscrow);
-    await host.admit({ task, release });
+    const { isActive } = await host.admit({ task, release });
     const model = models.get(task.model);
     enclave.checkRequest(request, model);
-    if (!this.#known.has(release.taskId)) checkTimeLeft(task, release.releasedAt, clock());
+    if (this.#known.has(release.taskId)) return { request, model };
+    if (!isActive) throw notActive(task.node);
+    checkTimeLeft(task, release.releasedAt, clock());
     return { request, model };
   }
 

@@ -25,8 +25,8 @@ export interface Certification {
 
 /** All that an enclave asks of its host. */
 export interface HostCalls {
-  /** @throws OpgError why the task may not be run */
-  admit(released: ReleasedTask): Promise<void>;
+  /** @returns whether the node takes new tasks @throws OpgError why this task may not be run */
+  admit(released: ReleasedTask): Promise<{ isActive: boolean }>;
   /** The task runs now. @throws OpgError */
   begin(released: ReleasedTask): Promise<void>;
   /** The task ended without a result. Of the error the host learns the code alone. */
@@ -43,9 +43,7 @@ export type EnclaveChannel = MessageChannel<typeof enclaveRequests, typeof hostR
 export function hostCalls(channel: EnclaveChannel): HostCalls {
   const toJson = ({ task, release }: ReleasedTask) => ({ task: taskToJson(task), release });
   return {
-    admit: async (released) => {
-      await channel.ask("admit", toJson(released));
-    },
+    admit: (released) => channel.ask("admit", toJson(released)),
     begin: async (released) => {
       await channel.ask("begin", toJson(released));
     },

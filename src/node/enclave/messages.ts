@@ -100,8 +100,8 @@ export const hostRequests = {
 
 /** What an enclave may ask of its host. */
 export const enclaveRequests = {
-  /** A task has come: may it be run? */
-  admit: { request: uncheckedTask, answer: nothing },
+  /** A task has come: may it be run? A node that is not active takes no new ones. */
+  admit: { request: uncheckedTask, answer: z.strictObject({ isActive: z.boolean() }) },
   /** Its request is what it says, and it runs now. */
   begin: { request: uncheckedTask, answer: nothing },
   /** It ended without a result. */

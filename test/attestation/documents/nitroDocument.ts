@@ -17,6 +17,8 @@ const leaf = names.length - 1;
 
 /** How a document differs from a proper one, in the order in which it is made. */
 export interface NitroChanges {
+  /** When it is made, where that is not `now`. */
+  at?: number;
   /** Certificates by their place, root first, before they are signed. */
   certificates?: Readonly<Record<number, Partial<Template>>>;
   /** The chain once issued, root first. */
@@ -48,15 +50,15 @@ export function properRegisters(): Map<number, Uint8Array> {
 }
 
 /** A proper certificate of the chain. */
-export function template(place: number): Template {
+export function template(place: number, at = now): Template {
   const isLeaf = place === leaf;
   return {
     subject: names[place] ?? "",
     issuer: names[Math.max(0, place - 1)] ?? "",
     serial: 100 + place,
     version: 2,
-    notBefore: now - DAY,
-    notAfter: now + DAY,
+    notBefore: at - DAY,
+    notAfter: at + DAY,
     key: keys[place] as Template["key"],
     extensions: isLeaf
       ? [basicConstraints(false), keyUsage(usage.sign)]
@@ -68,20 +70,21 @@ export function template(place: number): Template {
 
 const properChain = names.map((_, place) => issueCertificate(template(place)));
 
-export function makeChain(changes: NitroChanges["certificates"] = {}): readonly Buffer[] {
+export function makeChain(changes: NitroChanges["certificates"] = {}, at = now): readonly Buffer[] {
   return properChain.map((certificate, place) =>
-    changes[place] ? issueCertificate({ ...template(place), ...changes[place] }) : certificate,
+    changes[place] || at !== now ? issueCertificate({ ...template(place, at), ...changes[place] }) : certificate,
   );
 }
 
 /** A document in Nitro's format under a local root, proper but for the changes, and the fingerprint of its chain's first. */
 export function makeNitroDocument(changes: NitroChanges = {}): { document: Uint8Array; roots: string[] } {
-  const issued = makeChain(changes.certificates);
+  const { at = now } = changes;
+  const issued = makeChain(changes.certificates, at);
   const chain = changes.chain?.(issued) ?? issued;
   const fields = Object.entries({
     module_id: "i-0123456789abcdef0-enc0123456789abcdef",
     digest: "SHA384",
-    timestamp: now * 1000,
+    timestamp: at * 1000,
     pcrs: properRegisters(),
     certificate: chain.at(-1),
     cabundle: chain.slice(0, -1),

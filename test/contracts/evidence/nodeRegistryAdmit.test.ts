@@ -3,6 +3,7 @@ import { id, Wallet, ZeroAddress } from "ethers";
 import { network } from "hardhat";
 import { admissionTypedData } from "#protocol/admission.ts";
 import { asObject, certify, networkFixture, sign } from "#test/contracts/fixture.ts";
+import { expectGas, gasOf } from "#test/contracts/money/gasSnapshot.ts";
 import { admittedNodeFixture } from "./admittedNodeFixture.ts";
 
 const connection = await network.create();
@@ -44,8 +45,7 @@ describe("NodeRegistry", () => {
 
     it("costs at most 150,000 gas with three verifiers' signatures", async () => {
       const { admitted } = await loadFixture(admittedNodeFixture);
-      const receipt = await admitted.wait();
-      expect(receipt!.gasUsed, "gas of a first admission").to.be.at.most(150_000n);
+      expectGas("admit, first", await gasOf(Promise.resolve(admitted)), 150_000n);
     });
 
     it("renews the lease and takes a new HPKE key", async () => {
@@ -56,7 +56,8 @@ describe("NodeRegistry", () => {
         hpkeKeyHash: id("next"),
       });
       const { enclaveSignature, certificate } = await signAdmission(renewal);
-      await nodeRegistry.admit(renewal, enclaveSignature, certificate);
+      const renewing = nodeRegistry.admit(renewal, enclaveSignature, certificate);
+      expectGas("admit, renewal", await gasOf(renewing), 150_000n);
       const node = await nodeRegistry.nodes(admission.node);
       expect([node.sequence, node.leaseUntil]).to.deep.equal([2n, BigInt(renewal.leaseUntil)]);
       const block = Number(node.admittedInBlock);

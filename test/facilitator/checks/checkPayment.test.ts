@@ -157,6 +157,12 @@ describe("checkPayment", () => {
     expect(await check({}, { entriesPaused: true, lock: "open" })).to.deep.equal({ ok: true });
   });
 
+  it("takes nothing new for a node that is not active, opened or not, and knows what it took before", async () => {
+    expect(await check({}, { nodeActive: false })).to.include({ code: "no_active_node" });
+    expect(await check({}, { nodeActive: false, lock: "open" })).to.include({ code: "no_active_node" });
+    expect(await check({}, { nodeActive: false, claim: "same" })).to.deep.equal({ ok: true });
+  });
+
   it("names the first of several faults, in the order of the checks", async () => {
     const { requirements } = await makePayment();
     const faults: [PaymentChanges, ErrorCode][] = [

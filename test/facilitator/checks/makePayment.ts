@@ -44,6 +44,7 @@ export const facts: PaymentFacts = {
   outstanding: 0n,
   lock: "none",
   entriesPaused: false,
+  nodeActive: true,
   claim: "free",
 };
 

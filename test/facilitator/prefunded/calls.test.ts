@@ -63,6 +63,13 @@ describe("a prefunded call at the facilitator", function () {
     expect(await books(payer)).to.deep.equal({ charged: 0n, reserved: 1000n, cap: 10_000n });
   });
 
+  it("is not released to a node that takes no tasks, and reserves nothing", async () => {
+    const payer = await net.makeAccount(5000n);
+    const { status, body } = await call(payer, { cap: 10_000n }, { node: payer.address });
+    expect([status, body.error?.code]).to.deep.equal([503, "no_active_node"]);
+    await released(payer, { cap: 10_000n }, { maxAmount: 5000n });
+  });
+
   it("gets one release, however often the same is sent, in time or later", async () => {
     const payer = await net.makeAccount(5000n);
     const task = await makeTask(payer);
@@ -151,8 +158,8 @@ describe("a prefunded call at the facilitator", function () {
     expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([200]));
     const passed = (await net.provider.getBlockNumber()) - blocks;
     const asked = proxy.calls.filter(isQuestion).length - before;
-    // Whoever is followed is read once for each block, whether it calls or not.
-    expect(asked).to.be.at.most(4 * (passed + 1));
+    // Whoever is followed is read once for each block, whether it calls or not; a node is asked about once for each that it is named in.
+    expect(asked).to.be.at.most(5 * (passed + 1));
   });
 
   describe("after it was computed", () => {
