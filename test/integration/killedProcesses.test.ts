@@ -73,9 +73,14 @@ describe("kill -9 right after a durable write", function () {
     });
     return answer.content;
   };
-  /** An offer, its payment header and its task. */
+  /** An offer, its payment header and its task. A node whose results were refused is not offered for some seconds. */
   const payment = async (payer: BaseWallet = journey.payer) => {
-    const offer = await askOffer(journey, { payer: payer.address });
+    let offer = await askOffer(journey, { payer: payer.address }).catch(() => undefined);
+    await until(async () => {
+      offer ??= await askOffer(journey, { payer: payer.address }).catch(() => undefined);
+      return offer !== undefined;
+    });
+    if (!offer) throw new Error("no node is offered");
     const taskId = taskIdOf(offer.task, domainIn(journey.local.network, "taskEscrow"));
     return { offer, taskId, header: await signedHeader(offer, payer) };
   };
