@@ -71,7 +71,7 @@ const secondsOf = {
   "test/merchant/acceptPayments.test.ts": 25,
   "test/merchant/package.test.ts": 35,
   "test/merchant/streams.test.ts": 22,
-  "test/node/enclave/boundary.test.ts": 15,
+  "test/node/boundary.test.ts": 15,
   "test/node/startNode.test.ts": 20,
   "test/scripts/network/startProcess.test.ts": 8,
   "test/verifier/batches/batchDuty.test.ts": 15,
