@@ -136,6 +136,11 @@ export type ErrorCode = keyof typeof errorStatus;
 /** Values that belong to an error; numbers of tokens are bigint atomic units. */
 export type ErrorValues = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
+/** What is taken of an error that another process sent; ours stay far below. */
+const MAX_TEXT = 4_096;
+const MAX_VALUES = 32;
+const valueName = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
+
 /** The body of every error answer over HTTP: `{ error: { code, message, ...values } }`. */
 export interface ErrorBody {
   error: { code: ErrorCode; message: string } & Record<string, string | number | boolean>;
@@ -166,22 +171,34 @@ export class OpgError extends Error {
     return errorStatus[this.code];
   }
 
-  /** The error as it is sent: amounts become decimal strings. */
+  /** The error as it is sent: amounts become decimal strings, and what is no value of JSON is left out. */
   toBody(): ErrorBody {
     const values: Record<string, string | number | boolean> = {};
     for (const [key, value] of Object.entries(this.values)) {
-      if (value !== undefined) values[key] = typeof value === "bigint" ? value.toString() : value;
+      if (typeof value === "bigint") values[key] = value.toString();
+      else if (isPlain(value)) values[key] = value;
     }
     return { error: { ...values, code: this.code, message: this.message } };
   }
 
-  /** Reads an error answer of another OPG process; anything else gives `undefined`. */
+  /**
+   * Reads an error answer of another OPG process; anything else gives `undefined`. Of its values those are kept that errors have:
+   * text, finite numbers and booleans, and of all as much as is of use.
+   */
   static fromBody(body: unknown): OpgError | undefined {
     const error: unknown = typeof body === "object" && body !== null && "error" in body ? body.error : undefined;
     if (!isErrorContent(error)) return undefined;
     const { code, message, ...values } = error;
-    return new OpgError(code, message, values);
+    const kept = Object.entries(values).filter(([name, value]) => {
+      return valueName.test(name) && isPlain(value) && String(value).length <= MAX_TEXT;
+    });
+    return new OpgError(code, message.slice(0, MAX_TEXT), Object.fromEntries(kept.slice(0, MAX_VALUES)));
   }
+}
+
+/** What comes off the wire can be anything: JSON has `null`, and numbers that are read as infinite. */
+function isPlain(value: unknown): value is string | number | boolean {
+  return typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
 }
 
 function isErrorContent(error: unknown): error is ErrorBody["error"] {

@@ -9,6 +9,7 @@ import {
   enclaveRequests,
   hostRequests,
   MAX_ENCLAVE_FRAME_BYTES,
+  MAX_HOST_FRAME_BYTES,
   PIECE_BYTES,
   type StartOptions,
 } from "./enclave/messages.ts";
@@ -50,7 +51,8 @@ export class RemoteEnclave {
       if (serving.handlers) return serving.handlers;
       throw new OpgError("node_unavailable", "The node is starting; try again in a moment.");
     };
-    const spoken = { asked: hostRequests, answered: enclaveRequests, handlers, maxBytes: MAX_ENCLAVE_FRAME_BYTES };
+    const limits = { maxBytes: MAX_ENCLAVE_FRAME_BYTES, maxSentBytes: MAX_HOST_FRAME_BYTES };
+    const spoken = { asked: hostRequests, answered: enclaveRequests, handlers, ...limits };
     const channel = new MessageChannel(socket, spoken);
     return new RemoteEnclave(await channel.ask("start", options), channel, serving);
   }

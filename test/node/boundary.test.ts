@@ -61,6 +61,8 @@ function secretsOf({ signer, tls }: Pick<Told, "signer" | "tls">): Record<string
   };
 }
 
+const limits = { maxBytes: 10_000_000, maxSentBytes: 2 * PIECE_BYTES };
+
 describe("between an enclave and its host", function () {
   this.timeout(120_000);
   let network: NodeNetwork;
@@ -122,7 +124,7 @@ describe("between an enclave and its host", function () {
 
   it("whoever attaches to the socket gets sealed requests and what the enclave signs for itself, and no more", async () => {
     const channel = new MessageChannel(await attach(), {
-      ...{ asked: hostRequests, answered: {}, handlers: () => ({}), maxBytes: 10_000_000 },
+      ...{ asked: hostRequests, answered: {}, handlers: () => ({}), ...limits },
     });
     const { taskId } = body.release;
     const [verifier] = network.verifiers;
@@ -222,7 +224,7 @@ describe("between an enclave and its host", function () {
     const owner = network.payout;
     const bound = { operator: owner, payout: owner, chainId: 1, settleWindowSeconds: 0, verifiers: [] };
     const channel = new MessageChannel(running.socket, {
-      ...{ asked: hostRequests, answered: {}, handlers: () => ({}), maxBytes: 1_000_000 },
+      ...{ asked: hostRequests, answered: {}, handlers: () => ({}), ...limits },
     });
     await channel.ask("start", { ...bound, contracts: { taskEscrow, settlement, nodeRegistry } });
     process.kill(running.pid, "SIGTERM");

@@ -18,6 +18,7 @@ const heads = (length: number): Buffer => {
   return head;
 };
 const framed = (...bytes: number[]): Buffer => Buffer.concat([heads(bytes.length), Buffer.from(bytes)]);
+const limits = { maxBytes: 1_000, maxSentBytes: 1_000 };
 const request = { version: 1, id: 1, type: "page", body: { path: "/info" } };
 
 describe("a channel between an enclave and its host", () => {
@@ -52,11 +53,11 @@ describe("a channel between an enclave and its host", () => {
         return answer();
       },
     };
-    const spoken = { asked: hostRequests, answered: enclaveRequests, handlers: () => handlers, maxBytes: 1_000 };
+    const spoken = { asked: hostRequests, answered: enclaveRequests, handlers: () => handlers, ...limits };
     return new MessageChannel(hostEnd, spoken);
   };
   const enclave = () =>
-    new MessageChannel(enclaveEnd, { asked: enclaveRequests, answered: {}, handlers: () => ({}), maxBytes: 1_000 });
+    new MessageChannel(enclaveEnd, { asked: enclaveRequests, answered: {}, handlers: () => ({}), ...limits });
 
   /** What the host sends back to raw bytes, until it falls silent or cuts the connection. */
   async function answerTo(...bytes: Buffer[]): Promise<string> {
@@ -139,6 +140,25 @@ describe("a channel between an enclave and its host", () => {
     expect(await rejection(asking)).to.include({ code: "node_unavailable" });
     await channel.closed;
     expect(await rejection(channel.ask("page", { path: "/info" }))).to.include({ code: "node_unavailable" });
+  });
+
+  it("fails one request, not the connection, by what the other side could not read", async () => {
+    const odd = {
+      "a long body": () => Promise.resolve({ ...page, body: "x".repeat(1_000) }),
+      "a long reason": () => Promise.reject(new OpgError("timeout", "x".repeat(1_000))),
+      "a value that is none": () => Promise.reject(new OpgError("timeout", "Late.", { details: null as never })),
+      "an infinite value": () => Promise.reject(new OpgError("timeout", "Late.", { seconds: Infinity })),
+    };
+    const answers = Object.values(odd);
+    host(() => answers[asked.length - 1]?.() ?? Promise.resolve(page));
+    const channel = enclave();
+    for (const name of Object.keys(odd)) {
+      const { code } = await rejection(channel.ask("page", { path: "/info" }));
+      expect(code, name).to.equal(name.includes("long") ? "internal" : "timeout");
+    }
+    const long = channel.ask("abandon", { taskId: "x".repeat(1_000), code: "timeout" });
+    expect(await rejection(long)).to.include({ code: "internal" });
+    expect(await channel.ask("page", { path: "/info" })).to.deep.equal(page);
   });
 
   it("does not take for an answer what is none", async () => {

@@ -41,6 +41,15 @@ describe("errors", () => {
     }
   });
 
+  it("are read back without values that no error has, and no longer than is of use", () => {
+    const values = '"details":null,"list":[1],"infinite":1e999,"__proto__":"x","a b":1,"kept":true,"count":3';
+    const error = OpgError.fromBody(JSON.parse(`{"error":{"code":"not_found","message":"x",${values}}}`));
+    expect(error?.values).to.deep.equal({ kept: true, count: 3 });
+    const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`value${index}`, index]));
+    const body = { error: { code: "not_found", message: "x".repeat(3_000_000), ...many, long: "x".repeat(3_000_000) } };
+    expect(JSON.stringify(OpgError.fromBody(body)?.toBody()).length).to.be.lessThan(10_000);
+  });
+
   it("cannot have their code replaced by a value of the same name", () => {
     expect(new OpgError("internal", "Ours.", { code: "unknown_task" }).toBody().error.code).to.equal("internal");
   });

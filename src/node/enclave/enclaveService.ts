@@ -19,7 +19,13 @@ import { HeldModels } from "./heldModels.ts";
 import { type EnclaveChannel, hostCalls } from "./hostCalls.ts";
 import type { EnclaveKeys } from "./makeKeys.ts";
 import { type Handlers, MessageChannel } from "./messageChannel.ts";
-import { enclaveRequests, hostRequests, MAX_HOST_FRAME_BYTES, type StartOptions } from "./messages.ts";
+import {
+  enclaveRequests,
+  hostRequests,
+  MAX_ENCLAVE_FRAME_BYTES,
+  MAX_HOST_FRAME_BYTES,
+  type StartOptions,
+} from "./messages.ts";
 
 /** What an enclave's service works with. */
 export interface EnclaveServiceDependencies {
@@ -69,6 +75,7 @@ export class EnclaveService {
       answered: hostRequests,
       handlers: () => handlers,
       maxBytes: MAX_HOST_FRAME_BYTES,
+      maxSentBytes: MAX_ENCLAVE_FRAME_BYTES,
     });
   }
 

@@ -20,6 +20,8 @@ export interface ChannelOptions<Asked extends Requests, Answered extends Request
   handlers: () => Handlers<Answered>;
   /** Longest frame that is taken. */
   maxBytes: number;
+  /** Longest frame that the other side takes: it would end the connection at a longer one. */
+  maxSentBytes: number;
 }
 
 interface Waiting {
@@ -54,7 +56,8 @@ export class MessageChannel<Asked extends Requests, Answered extends Requests> {
   /**
    * Asks the other side.
    *
-   * @throws OpgError its own; `node_unavailable` when it is gone; `internal` when it answers something else
+   * @throws OpgError its own; `node_unavailable` when it is gone; `internal` when it answers something else, or would not take
+   * what is asked
    */
   async ask<Type extends keyof Asked & string>(
     type: Type,
@@ -63,8 +66,9 @@ export class MessageChannel<Asked extends Requests, Answered extends Requests> {
     if (this.#socket.destroyed) throw gone();
     const id = ++this.#lastId;
     const requestId = currentRequestId();
+    const frame = this.#encode({ id, type, body, ...(requestId === undefined ? {} : { requestId }) });
     const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-    this.#send({ id, type, body, ...(requestId === undefined ? {} : { requestId }) });
+    this.#socket.write(frame);
     const parsed = this.#options.asked[type]?.answer.safeParse(await answer);
     if (!parsed?.success) throw new OpgError("internal", `The answer to "${type}" is none; end the node and start it.`);
     return parsed.data as z.output<Asked[Type]["answer"]>;
@@ -96,12 +100,13 @@ export class MessageChannel<Asked extends Requests, Answered extends Requests> {
   }
 
   async #serve({ id, type, body }: Extract<Frame, { type: string }>): Promise<void> {
+    let frame: Buffer;
     try {
-      this.#send({ id, answer: await this.#handle(type, body) });
+      frame = this.#encode({ id, answer: await this.#handle(type, body) });
     } catch (error) {
-      const named = error instanceof OpgError ? error : new OpgError("internal", "It failed for a reason of its own.");
-      this.#send({ id, ...named.toBody() });
+      frame = this.#encodeError(id, error);
     }
+    if (!this.#socket.destroyed) this.#socket.write(frame);
   }
 
   async #handle(type: string, body: unknown): Promise<unknown> {
@@ -114,8 +119,25 @@ export class MessageChannel<Asked extends Requests, Answered extends Requests> {
     throw new OpgError("invalid_body", `"${field}" of the message is wrong.`, { field });
   }
 
-  #send(content: object): void {
-    if (!this.#socket.destroyed) this.#socket.write(encodeFrame({ version: INTERFACE_VERSION, ...content }));
+  /** @throws OpgError `internal` for what the other side could not read: that would be the end of both */
+  #encode(content: object): Buffer {
+    let frame: Buffer | undefined;
+    try {
+      frame = encodeFrame({ version: INTERFACE_VERSION, ...content });
+    } catch {
+      // What it says could repeat what must not leave.
+    }
+    if (frame && frame.length <= this.#options.maxSentBytes) return frame;
+    throw new OpgError("internal", "The message cannot be sent between the enclave and its host; it is too long.");
+  }
+
+  #encodeError(id: number, error: unknown): Buffer {
+    const named = error instanceof OpgError ? error : new OpgError("internal", "It failed for a reason of its own.");
+    try {
+      return this.#encode({ id, ...named.toBody() });
+    } catch {
+      return this.#encode({ id, ...new OpgError("internal", "It failed, and why is too long to say.").toBody() });
+    }
   }
 
   #end(): void {

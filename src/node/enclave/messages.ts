@@ -141,7 +141,8 @@ export const frameJson = z.union([
   z.strictObject({
     version: z.literal(INTERFACE_VERSION),
     id: z.int().min(0),
-    error: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+    /** Read as an `OpgError`, of which only a part may be usable. */
+    error: z.record(z.string(), z.unknown()),
   }),
 ]);
 export type Frame = z.output<typeof frameJson>;
