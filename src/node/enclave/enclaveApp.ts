@@ -10,9 +10,7 @@ import { acceptsEvents, type EventWriter, sendEvents } from "#service/sendEvents
 import type { SignedPrefix } from "./enclave.ts";
 import type { EnclaveTasks } from "./enclaveTasks.ts";
 import type { HostCalls, PagePath } from "./hostCalls.ts";
-
-/** Inputs travel as base64 in JSON. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+import { MAX_REQUEST_BYTES } from "./messages.ts";
 
 /** A gateway that takes no step for so long is gone; it gives up on its own readers earlier. */
 const LONGEST_WAIT_SECONDS = 20;
@@ -30,7 +28,7 @@ export interface EnclaveAppDependencies {
  * the node are the host's.
  */
 export function createEnclaveApp({ tasks, host, operations, logger }: EnclaveAppDependencies): Hono {
-  const app = createApp(logger, MAX_BODY_BYTES, operations, hostPages(host));
+  const app = createApp(logger, MAX_REQUEST_BYTES, operations, hostPages(host));
   app.post("/tasks", async (context) => {
     const request = await readBody(context, releasedRequestJson);
     if (!acceptsEvents(context)) return context.json(await tasks.answer(request));

@@ -1,15 +1,16 @@
 import { OpgError } from "#protocol/errors.ts";
 import type { AnsweredTaskJson, ReleasedRequest } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
-import { taskToJson } from "#protocol/task.ts";
-import { tensorsToJson } from "#protocol/tensors.ts";
+import { type NamedTensorsJson, tensorsToJson } from "#protocol/tensors.ts";
 import type { Domain } from "#protocol/typedData.ts";
 import type { Clock } from "#service/clock.ts";
 import { checkRelease, checkTimeLeft, notActive } from "./checkRelease.ts";
+import { type CompactRequest, encodeRequest } from "./encodeRequest.ts";
 import type { CompletedTask, Enclave, VersionedModel } from "./enclave.ts";
 import type { HostCalls } from "./hostCalls.ts";
 import { handOutPrefixes, type PrefixReader } from "./handOutPrefixes.ts";
 import type { HeldModels } from "./heldModels.ts";
+import { TaskBytes } from "./taskBytes.ts";
 
 /** Longest time that steps are handed out for. */
 const LONGEST_STREAM_SECONDS = 60;
@@ -25,8 +26,7 @@ export interface EnclaveTasksDependencies {
 }
 
 /** A request that may be run here. */
-interface AdmittedRequest {
-  request: ReleasedRequest;
+interface AdmittedRequest extends CompactRequest {
   model: VersionedModel;
 }
 
@@ -36,8 +36,6 @@ interface KnownTask {
   stopping: AbortController;
   /** Who shows it may end the stream. */
   secret: string | undefined;
-  /** What verifiers get, sealed: made when the first asks, and kept until the deadline. */
-  bytes: (() => Uint8Array) | undefined;
   /** Seconds since 1970; nothing is signed after it. */
   deadline: number;
   /** Seconds since 1970; nobody can use the answer after that. */
@@ -49,6 +47,7 @@ export class EnclaveTasks {
   readonly #dependencies: EnclaveTasksDependencies;
   /** Tasks that run or have been signed: a task is never computed twice, whatever the host says. */
   readonly #known = new Map<string, KnownTask>();
+  readonly #bytes = new TaskBytes();
 
   constructor(dependencies: EnclaveTasksDependencies) {
     this.#dependencies = dependencies;
@@ -58,12 +57,12 @@ export class EnclaveTasks {
    * Answers a released request. The same request again gets the same answer, without another run; while it runs, it joins.
    *
    * @throws OpgError `invalid_release`, `no_active_node`, `task_terms_mismatch`, `timeout`, `unknown_model`, `model_bytes_mismatch`,
-   * `invalid_tensor`, `task_request_mismatch`: nothing was computed; `execution_failed`, `charge_exceeds_ceiling`: nothing
+   * `invalid_tensor`, `task_request_mismatch`, `body_too_large`, `rate_limited`: nothing was computed; `execution_failed`, `charge_exceeds_ceiling`: nothing
    * was signed; `certificate_incomplete`, `result_refused`, or what the facilitator refused the certificate with
    */
   async answer(request: ReleasedRequest): Promise<AnsweredTaskJson> {
     const admitted = await this.#admit(request);
-    return this.#join(admitted, () => this.#dependencies.enclave.run(request, admitted.model)).answer;
+    return this.#join(admitted, () => this.#dependencies.enclave.run(admitted.request, admitted.model)).answer;
   }
 
   /**
@@ -82,7 +81,7 @@ export class EnclaveTasks {
     return (reader) => {
       const run = admitted.model.model.scan
         ? (stop: AbortSignal) => this.#handOut(admitted, reader, stop)
-        : () => this.#dependencies.enclave.run(request, admitted.model);
+        : () => this.#dependencies.enclave.run(admitted.request, admitted.model);
       return this.#join(admitted, run, secret).answer;
     };
   }
@@ -100,11 +99,15 @@ export class EnclaveTasks {
     return run({ take: () => Promise.resolve(), signal: AbortSignal.abort() });
   }
 
-  /** The request of a task that was begun and whose deadline has not passed, as it travels. @throws OpgError `unknown_task` */
+  /**
+   * The request of a task that was begun and whose deadline has not passed, as it travels.
+   *
+   * @throws OpgError `unknown_task`: also where the task failed, or was certified and has made room for others
+   */
   requestBytes(taskId: string): Uint8Array {
     this.#forget(this.#dependencies.clock());
-    const bytes = this.#known.get(taskId)?.bytes;
-    if (bytes) return bytes();
+    const bytes = this.#bytes.requestOf(taskId);
+    if (bytes) return bytes;
     throw new OpgError("unknown_task", "No task of this id runs here.", { taskId });
   }
 
@@ -125,31 +128,36 @@ export class EnclaveTasks {
     const { isActive } = await host.admit({ task, release });
     const model = models.get(task.model);
     enclave.checkRequest(request, model);
-    if (this.#known.has(release.taskId)) return { request, model };
+    const admitted = { ...encodeRequest(request), model };
+    if (this.#known.has(release.taskId)) return admitted;
     if (!isActive) throw notActive(task.node);
     checkTimeLeft(task, release.releasedAt, clock());
-    return { request, model };
+    return admitted;
   }
 
   #join(admitted: AdmittedRequest, run: (stop: AbortSignal) => Promise<CompletedTask>, secret?: string): KnownTask {
     const { settleWindowSeconds, clock } = this.#dependencies;
-    const { request } = admitted;
+    const { request, bytes } = admitted;
     const { taskId } = request.release;
     const known = this.#known.get(taskId);
     if (known) return known;
+    this.#forget(clock());
+    this.#bytes.begin(taskId, bytes);
     const { deadline } = request.task;
     const stopping = new AbortController();
     const completed = run(stopping.signal);
     const answer = this.#finish(request, completed);
-    this.#forget(clock());
-    let bytes: Uint8Array | undefined;
-    const keepUntil = deadline + settleWindowSeconds;
-    const begun = { answer, stopping, secret, bytes: () => (bytes ??= encode(request)), deadline, keepUntil };
+    const begun = { answer, stopping, secret, deadline, keepUntil: deadline + settleWindowSeconds };
     this.#known.set(taskId, begun);
-    answer.catch(() => undefined);
+    // One that was forgotten may have been begun anew by then.
+    const isKnown = (): boolean => this.#known.get(taskId) === begun;
+    answer.then(
+      ({ outputs }) => isKnown() && this.#bytes.certify(taskId, bytesOf(outputs)),
+      () => isKnown() && this.#bytes.dropRequest(taskId),
+    );
     completed.catch((error: unknown) => {
       // The executor's queue was full: nothing was run, so that it may be tried again.
-      if (error instanceof OpgError && error.code === "rate_limited") this.#known.delete(taskId);
+      if (error instanceof OpgError && error.code === "rate_limited") this.#forgetTask(taskId);
     });
     return begun;
   }
@@ -182,12 +190,17 @@ export class EnclaveTasks {
 
   #forget(now: number): void {
     for (const [taskId, known] of this.#known) {
-      if (known.keepUntil < now) this.#known.delete(taskId);
-      else if (known.deadline < now) known.bytes = undefined;
+      if (known.keepUntil < now) this.#forgetTask(taskId);
+      else if (known.deadline < now) this.#bytes.dropRequest(taskId);
     }
+  }
+
+  #forgetTask(taskId: string): void {
+    this.#known.delete(taskId);
+    this.#bytes.forget(taskId);
   }
 }
 
-function encode({ task, ...request }: ReleasedRequest): Uint8Array {
-  return Buffer.from(JSON.stringify({ ...request, task: taskToJson(task) }));
+function bytesOf(outputs: NamedTensorsJson): number {
+  return Object.values(outputs).reduce((sum, { data }) => sum + data.length, 0);
 }

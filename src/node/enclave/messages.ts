@@ -17,7 +17,10 @@ export const PIECE_BYTES = 1024 * 1024;
 /** What an enclave takes at once: a piece of a model and what is around it. */
 export const MAX_HOST_FRAME_BYTES = 2 * PIECE_BYTES;
 
-/** What a host takes at once: a request as large as a gateway may send it, sealed. */
+/** Longest request, as it comes and as verifiers get it; inputs travel as base64 in JSON. */
+export const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
+
+/** What a host takes at once: the longest request, sealed. */
 export const MAX_ENCLAVE_FRAME_BYTES = 72 * 1024 * 1024;
 
 /** Longest list of verifiers; as long as a certificate may be. */
