@@ -7,7 +7,7 @@ import type { RunnableModels } from "./runnableModels.ts";
 
 /** What a node's numbers are read from. */
 export interface NodeMetricsSources {
-  enclave: Pick<RemoteEnclave, "status">;
+  enclave: Pick<RemoteEnclave, "executions">;
   models: Pick<RunnableModels, "versions">;
   admission: Pick<AdmissionDuty, "leaseUntil">;
   clock: Clock;
@@ -19,10 +19,7 @@ export function addNodeMetrics(
   { enclave, models, admission, clock }: NodeMetricsSources,
 ): void {
   const executions = { name: "opg_enclave_executions_total", help: "Tasks that the enclave has begun to run." };
-  addReadMetric(registry, { ...executions, type: "counter" }, async () => {
-    const { executions: value } = await enclave.status();
-    return [{ value }];
-  });
+  addReadMetric(registry, { ...executions, type: "counter" }, async () => [{ value: await enclave.executions() }]);
   const versions = { name: "opg_runnable_versions", help: "Published versions that this node can run." };
   addReadMetric(registry, versions, () => [{ value: models.versions.length }]);
   const lease = { name: "opg_lease_seconds_left", help: "Until the node's admission ends; 0 where it has none." };

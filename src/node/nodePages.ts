@@ -13,7 +13,7 @@ const countedInside = ["opg_http_request_duration_seconds", "opg_http_requests_i
 export interface NodePagesDependencies {
   info: () => Promise<NodeInfo>;
   /** Has metrics of its own. */
-  enclave: Pick<RemoteEnclave, "status">;
+  enclave: Pick<RemoteEnclave, "metrics">;
   operations: Operations;
   logger: Logger;
 }
@@ -29,7 +29,7 @@ export function createNodePages(dependencies: NodePagesDependencies): (path: Pag
     const response = await app.request(path);
     const contentType = response.headers.get("content-type") ?? "text/plain";
     const body = await response.text();
-    const added = path === "/metrics" ? (await enclave.status()).metrics : "";
+    const added = path === "/metrics" ? await enclave.metrics() : "";
     return { status: response.status, contentType, body: body + added };
   };
 }

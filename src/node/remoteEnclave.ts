@@ -23,14 +23,6 @@ interface Serving {
   handlers?: HostHandlers;
 }
 
-/** How an enclave is doing. */
-export interface EnclaveStatus {
-  /** Runs begun since it started. */
-  executions: number;
-  /** In Prometheus' text format. */
-  metrics: string;
-}
-
 /** The enclave as its host sees it: messages over a socket, and nothing else. */
 export class RemoteEnclave {
   readonly identity: EnclaveIdentity;
@@ -90,8 +82,14 @@ export class RemoteEnclave {
     return { ...sealed, ciphertext: encodeBase64(ciphertext) };
   }
 
-  status(): Promise<EnclaveStatus> {
-    return this.#channel.ask("status", {});
+  /** Runs begun since it started. */
+  async executions(): Promise<number> {
+    return (await this.#channel.ask("status", {})).executions;
+  }
+
+  /** Its own metrics, in Prometheus' text format. */
+  async metrics(): Promise<string> {
+    return (await this.#channel.ask("metrics", {})).metrics;
   }
 
   /** Has it end what runs and take nothing on any more. */

@@ -199,7 +199,7 @@ function contractsOf({ contracts, deploymentBlock }: Network, provider: Provider
 
 async function infoOf(enclave: RemoteEnclave, models: RunnableModels, config: NodeConfig): Promise<NodeInfo> {
   const { node, hpkeConfig } = enclave.identity;
-  const { executions } = await enclave.status();
+  const executions = await enclave.executions();
   const operator = config.OPG_OPERATOR_KEY.address;
   return { node, operator, payout: payoutOf(config), hpkeConfig, versions: models.versions, executions };
 }

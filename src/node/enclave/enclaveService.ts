@@ -93,10 +93,8 @@ export class EnclaveService {
         return {};
       },
       seal: async ({ taskId, sealingKey }) => this.#seal(taskId, sealingKey),
-      status: async () => {
-        const { enclave } = await this.#started();
-        return { executions: enclave.executions, metrics: await this.#operations.registry.metrics() };
-      },
+      status: async () => ({ executions: (await this.#started()).enclave.executions }),
+      metrics: async () => ({ metrics: await this.#operations.registry.metrics() }),
       drain: async ({ seconds }) => {
         await this.#drain(seconds);
         return {};

@@ -95,8 +95,10 @@ export const hostRequests = {
     request: z.strictObject({ taskId: bytes32, sealingKey: sealingKeyJson }),
     answer: z.strictObject({ ...sealedRequestJson.shape, ciphertext: someBytes }),
   },
-  /** Runs begun, and metrics in Prometheus' text format. */
-  status: { request: nothing, answer: z.strictObject({ executions: z.int().min(0), metrics: z.string() }) },
+  /** Runs begun. Asked for with every page about the node, so that it has to cost nothing. */
+  status: { request: nothing, answer: z.strictObject({ executions: z.int().min(0) }) },
+  /** In Prometheus' text format. */
+  metrics: { request: nothing, answer: z.strictObject({ metrics: z.string() }) },
   /** Takes nothing on any more, ends what runs, and answers when it has ended, or the time is over. */
   drain: { request: z.strictObject({ seconds: z.number().min(0).max(3_600) }), answer: nothing },
 } as const;
