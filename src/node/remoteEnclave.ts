@@ -73,7 +73,8 @@ export class RemoteEnclave {
       const { contentDigest: digest } = version;
       await this.#channel.ask("piece", { digest, totalBytes: bytes.length, offset, piece });
     }
-    await this.#add(version);
+    // A file of no bytes has no piece that could be refused.
+    if (!(await this.#add(version))) throw new OpgError("invalid_model", "The file is no model; publish another one.");
   }
 
   /** Has a running task's request sealed to a verifier. @throws OpgError `unknown_task`, `invalid_signature` */

@@ -264,6 +264,19 @@ describe("startNode", () => {
     await network.loaded(node, other);
   });
 
+  it("does not serve a version whose file is empty", async () => {
+    const nothing = new Uint8Array();
+    const empty = await network.publish("empty", { contentDigest: sha256(nothing) });
+    await network.storeAtHub(sha256(nothing), nothing);
+    const { body } = await network.release(node.address, empty, [21]);
+    const error = await eventually(async () => {
+      const { code } = await rejection(node.answer(body));
+      return code === "node_unavailable" || code === "unknown_blob" ? undefined : code;
+    });
+    expect(error).to.equal("invalid_model");
+    expect((await node.info()).versions).to.not.include(empty);
+  });
+
   it("answers bad bodies with a typed error", async () => {
     const error = await rejection(node.answer({ task: {} } as ReleasedRequestJson));
     expect(error.code).to.equal("invalid_body");
