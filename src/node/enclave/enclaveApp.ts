@@ -1,6 +1,6 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Context, Hono, MiddlewareHandler } from "hono";
 import { OpgError } from "#protocol/errors.ts";
-import { releasedRequestJson, STREAM_SECRET, type StreamStepJson } from "#protocol/messages.ts";
+import { type ReleasedRequest, releasedRequestJson, STREAM_SECRET, type StreamStepJson } from "#protocol/messages.ts";
 import { resultToJson } from "#protocol/result.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import { createApp, errorBodyOf, readBody } from "#service/httpApp.ts";
@@ -9,6 +9,7 @@ import type { Operations } from "#service/operations.ts";
 import { acceptsEvents, type EventWriter, sendEvents } from "#service/sendEvents.ts";
 import type { SignedPrefix } from "./enclave.ts";
 import type { EnclaveTasks } from "./enclaveTasks.ts";
+import { encodeRequest } from "./encodeRequest.ts";
 import type { HostCalls, PagePath } from "./hostCalls.ts";
 import { MAX_REQUEST_BYTES } from "./messages.ts";
 
@@ -30,13 +31,13 @@ export interface EnclaveAppDependencies {
 export function createEnclaveApp({ tasks, host, operations, logger }: EnclaveAppDependencies): Hono {
   const app = createApp(logger, MAX_REQUEST_BYTES, operations, hostPages(host));
   app.post("/tasks", async (context) => {
-    const request = await readBody(context, releasedRequestJson);
+    const request = await readRequest(context);
     if (!acceptsEvents(context)) return context.json(await tasks.answer(request));
     const begin = await tasks.stream(request, context.req.header(STREAM_SECRET));
     return sendEvents(context, LONGEST_WAIT_SECONDS, (events) => sendTask(events, begin, logger));
   });
   app.post("/tasks/:taskId/end", async (context) => {
-    const request = await readBody(context, releasedRequestJson);
+    const request = await readRequest(context);
     if (request.release.taskId !== context.req.param("taskId")) {
       throw new OpgError("invalid_body", "The release is about another task than the address names.");
     }
@@ -44,6 +45,11 @@ export function createEnclaveApp({ tasks, host, operations, logger }: EnclaveApp
   });
   app.get("/info", () => hostPage(host, "/info"));
   return app;
+}
+
+/** Numbers that were read take up to eight times their text: none are held while the host is asked about a task. */
+async function readRequest(context: Context): Promise<ReleasedRequest> {
+  return encodeRequest(await readBody(context, releasedRequestJson)).request;
 }
 
 /** Answered while the node drains, too. */
