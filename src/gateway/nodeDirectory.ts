@@ -103,10 +103,11 @@ export class NodeDirectory {
   /**
    * Picks a node and asks whether it is there at this very moment; where it is not, another.
    *
+   * @param except - nodes that were just found gone
    * @throws OpgError `no_active_node`
    */
-  async pickAnswering(versionId: string): Promise<ServingNode> {
-    const gone: string[] = [];
+  async pickAnswering(versionId: string, except: readonly string[] = []): Promise<ServingNode> {
+    const gone = [...except];
     while (gone.length < MAX_ASKED) {
       const { address } = await this.pick(versionId, gone);
       const serving = await this.findServing(address, versionId);
