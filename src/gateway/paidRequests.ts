@@ -74,7 +74,7 @@ export class PaidRequests {
   }
 
   async #answer(paid: PaidRequest): Promise<InferAnswerJson | undefined> {
-    const { store, clock } = this.#gateway;
+    const { store, clock, nodes } = this.#gateway;
     const { payment, fitting, begun, request } = paid;
     const stored = await store.find(begun, clock());
     const isSame = stored !== undefined && requestOf(stored) === request;
@@ -89,8 +89,9 @@ export class PaidRequests {
       const node = await this.#nodeFor(paid, isSame, ended);
       if (!node) return undefined;
       const place = { node: node.address, versionId: fitting.versionId };
-      const answer = await this.#gateway.nodes.measures.hold(place, () => this.#begin(paid, node));
+      const answer = await nodes.measures.hold(place, () => this.#begin(paid, node));
       if (answer) return answer;
+      nodes.leaveOut(node.address);
       ended.push(node.address);
     }
   }
