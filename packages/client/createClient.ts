@@ -109,8 +109,8 @@ export interface Client {
    */
   node(address: string): Promise<AdmittedNode>;
   /**
-   * The key configuration (RFC 9458) to seal a request to a node with, as its enclave was admitted with it: to be asked for
-   * before anything is sealed.
+   * The key configuration (RFC 9458) to seal a request to a node with, as its enclave was admitted with it. No route
+   * takes sealed requests from clients yet.
    *
    * @param hpkeConfig - as the node itself said it, hex; the gateway is asked where it is left out
    * @throws OpgError as {@link Client.node}; `node_unavailable` where nobody tells a key

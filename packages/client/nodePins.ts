@@ -2,7 +2,7 @@ import { identityFields, type NodeIdentity } from "./admittedNode.ts";
 import type { ClientState } from "./clientState.ts";
 import { nodeRefused } from "./nodeRefusal.ts";
 
-/** Above this many the oldest goes: a restarted enclave is a new node, and the state is written at every payment. */
+/** Above this many the one that was met first goes, however often it was met since: a restarted enclave is a new node, and the state is written at every payment. */
 const MAX_PINS = 256;
 
 /**

@@ -1,23 +1,20 @@
 import { encodePaymentSignatureHeader } from "@x402/core/http";
-import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
-import { OpgError } from "../protocol/errors.ts";
+import type { PaymentPayload } from "@x402/core/types";
+import { type ErrorCode, type OpgError } from "../protocol/errors.ts";
 import { type InferAnswer, inferAnswerJson } from "../protocol/inferAnswer.ts";
-import type { InferRequestJson } from "../protocol/request.ts";
-import { type NamedTensors, tensorsToJson } from "../protocol/tensors.ts";
+import type { NamedTensors } from "../protocol/tensors.ts";
 import { callGateway, type GatewayAnswer, type GatewayCall, readAnswer } from "./callGateway.ts";
-import { checkOffer, type ExpectedOffer, type Offer } from "./checkOffer.ts";
+import type { Offer } from "./checkOffer.ts";
 import { identifierExtension } from "./identifierExtension.ts";
+import { bodyOf, type CheckedOffer, Offers, refusalOf } from "./offers.ts";
 import type { Payer } from "./payer.ts";
 import type { Purse, SignedOffer, SignedTask } from "./purse.ts";
-import { readOffer } from "./readOffer.ts";
-import { allowanceRequired } from "./refusal.ts";
 import type { Expenditure } from "./spending.ts";
 
-const OFFER_TIMEOUT_SECONDS = 30;
-/** How often another node is asked for where the one offered is not acceptable, or gone before it was paid. */
-const MAX_OFFERS = 3;
 /** A payment that got no answer at all is sent again, the same one: it is never charged twice. */
 const MAX_SENDS = 2;
+/** Without a task's id they say that nothing was released, whatever their status is. */
+const beforeRelease: readonly ErrorCode[] = ["settlement_overdue", "no_active_node"];
 
 /** The request that is to be paid. */
 export interface AskedInference {
@@ -67,86 +64,44 @@ export async function payForRequest(payer: Payer, asked: AskedInference, means: 
  * next offer is signed with the same nonce: a nonce pays once, so both signatures together are worth one payment.
  */
 export async function payAndSend(payer: Payer, asked: AskedInference, means: Means): Promise<SentAnswer> {
-  const { purse, expenditure } = means;
-  const { url, model, salt, nonce, inputs, hangUp, id } = asked;
-  const inputsJson = tensorsToJson(inputs);
-  const body: InferRequestJson = { model, inputs: inputsJson, salt, payer: purse.payer, nonce: nonce.toString() };
-  const offerOf = (answer: GatewayAnswer) => readChecked(payer, purse, asked, answer);
-  let { answer, offered } = await askForOffer(payer, { url, body }, offerOf);
-  for (let offers = 1; offered; offers++) {
-    const { required, offer, payout } = offered;
-    const signature = await expenditure.around(offer.task.maxAmount, () => purse.sign(offer));
-    const signed = { ...signature, payout };
-    await asked.onSigned?.(signed);
-    const { resource } = required;
-    const extensions = identifierExtension(required, id);
-    const { payload } = signed;
-    const payment = { x402Version: 2 as const, resource, accepted: offer.requirements, payload, ...extensions };
-    const request = { url, body, ...(hangUp ? { hangUp } : {}) };
-    answer = await sendPayment(payer, purse, request, { offer, signed, payment });
-    if (answer.status === 200) return { answer, signed };
-    const isForAnother = offers < MAX_OFFERS && offerIn(answer)?.error === "no_active_node";
-    offered = isForAnother ? await offerOf(answer) : undefined;
+  const { purse } = means;
+  const { url, hangUp } = asked;
+  const request = { url, body: bodyOf(purse, asked), ...(hangUp ? { hangUp } : {}) };
+  const offers = new Offers(payer, purse, asked);
+  for (let refused: GatewayAnswer | undefined; ;) {
+    const payment = await signNext(asked, means, () => offers.next(refused)).catch(async (error: unknown) => {
+      // The payment before was for a node that has gone: it pays for nothing.
+      if (refused) await purse.end(0n);
+      throw error;
+    });
+    const answer = await sendPayment(payer, purse, request, payment);
+    if (answer.status === 200) return { answer, signed: payment.signed };
+    if (!offers.hasAnother(answer)) return giveUp(purse, refusalOf(answer, url, payer));
+    refused = answer;
   }
-  const refusal = refusalOf(answer, url, payer);
-  // Nothing was released; what became of a task that may have been, its trail tells.
-  const isRefused = refusal.status < 500 || refusal.code === "settlement_overdue";
+}
+
+async function signNext(
+  asked: AskedInference,
+  { purse, expenditure }: Means,
+  next: () => Promise<CheckedOffer>,
+): Promise<SignedPayment> {
+  const { required, offer, payout } = await next();
+  const signature = await expenditure.around(offer.task.maxAmount, () => purse.sign(offer));
+  const signed = { ...signature, payout };
+  await asked.onSigned?.(signed);
+  const { resource } = required;
+  const extensions = identifierExtension(required, asked.id);
+  const { payload } = signed;
+  const payment = { x402Version: 2 as const, resource, accepted: offer.requirements, payload, ...extensions };
+  return { offer, signed, payment };
+}
+
+/** Ends a call that nothing was released for; what became of a task that may have been, its trail tells. */
+async function giveUp(purse: Purse, refusal: OpgError): Promise<never> {
+  const isRefused = refusal.status < 500 || beforeRelease.includes(refusal.code);
   if (isRefused && refusal.values["taskId"] === undefined) await purse.end(0n);
   throw refusal;
-}
-
-/** An offer that is what was asked for, by a node that may be signed for. */
-interface CheckedOffer {
-  required: PaymentRequired;
-  offer: Offer;
-  payout: string | undefined;
-}
-
-/**
- * Asks again where only the node is not acceptable: what a gateway knows of nodes is some seconds old, and it does not know
- * what a payer insists on.
- */
-async function askForOffer(
-  payer: Payer,
-  { url, body }: Pick<GatewayCall, "url" | "body">,
-  offerOf: (answer: GatewayAnswer) => Promise<CheckedOffer | undefined>,
-): Promise<{ answer: GatewayAnswer; offered: CheckedOffer | undefined }> {
-  const call = { method: "POST" as const, url, body, timeoutSeconds: OFFER_TIMEOUT_SECONDS };
-  for (let asks = 1; ; asks++) {
-    const answer = await callGateway(payer.fetch, call);
-    try {
-      return { answer, offered: await offerOf(answer) };
-    } catch (error) {
-      const isRefused = error instanceof OpgError && error.code === "node_refused";
-      if (!isRefused || asks === MAX_OFFERS) throw error;
-    }
-  }
-}
-
-async function readChecked(
-  payer: Payer,
-  purse: Purse,
-  asked: AskedInference,
-  answer: GatewayAnswer,
-): Promise<CheckedOffer | undefined> {
-  const required = offerIn(answer);
-  if (!required) return undefined;
-  const offer = checkOffer(required, expectedOffer(payer, purse, asked));
-  const node = await payer.nodes?.forTask(offer.task);
-  return { required, offer, payout: node?.payout };
-}
-
-function offerIn({ status, headers }: GatewayAnswer): PaymentRequired | undefined {
-  return status === 402 ? readOffer(headers) : undefined;
-}
-
-function expectedOffer(
-  { network, clock }: Payer,
-  { scheme, payer, facilitator }: Purse,
-  { model, salt, request, nonce }: AskedInference,
-): ExpectedOffer {
-  const who = { scheme, payer, ...(facilitator === undefined ? {} : { facilitator }) };
-  return { network, ...who, nonce, salt, model, request, nowSeconds: clock() };
 }
 
 type SentRequest = Pick<GatewayCall, "url" | "body" | "hangUp">;
@@ -190,13 +145,4 @@ async function sendUntilAnswered(
       if (sends === MAX_SENDS || request.hangUp?.aborted) throw error;
     }
   }
-}
-
-/** What the gateway said, and how to go on where a person has to act. */
-function refusalOf(answer: GatewayAnswer, url: string, { network }: Payer): OpgError {
-  const refusal = OpgError.fromBody(answer.content);
-  if (refusal?.code === "permit2_allowance_required") return allowanceRequired(network.contracts.opg, refusal.values);
-  if (refusal) return refusal;
-  const message = `The gateway answered ${answer.status} without an answer or an offer; try again later.`;
-  return new OpgError("gateway_unavailable", message, { url });
 }

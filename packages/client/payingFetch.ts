@@ -97,24 +97,34 @@ async function signWithin(payer: Payer, host: string, offered: readonly OfferedP
   }
 }
 
-/** Signs the first payment that today's limits have room for. @throws OpgError `spending_limit_reached` */
+/**
+ * Signs the first payment that today's limits have room for and whose node, where it names one, may be signed for. What the
+ * network's escrow is paid without a word on the node is not taken in the place of a node that was refused.
+ *
+ * @throws OpgError `spending_limit_reached`, `node_refused`, `chain_unavailable`
+ */
 async function signFirst(payer: Payer, host: string, offered: readonly OfferedPayment[], nowSeconds: number) {
+  const { taskEscrow } = payer.network.contracts;
   const nextNonce = (): Promise<bigint> => payer.nonces.next(payer.account);
   const terms = { ...payer, payer: payer.address, nextNonce, nowSeconds };
   let full: unknown;
+  let refused: unknown;
   for (const chosen of offered) {
+    if (refused !== undefined && chosen.method.kind !== "task" && chosen.payTo === taskEscrow) continue;
     const expense = { account: payer.account, asset: chosen.asset, host };
     const expenditure = new Expenditure(payer, expense, payer.assets.get(chosen.asset) ?? {});
-    if (chosen.method.kind === "task") await payer.nodes?.forTask(chosen.method.task);
     try {
+      if (chosen.method.kind === "task") await payer.nodes?.forTask(chosen.method.task);
       const signed = await expenditure.around(chosen.amount, () => signPayment(chosen, terms));
       return { chosen, signed, expenditure };
     } catch (error) {
-      if (!(error instanceof OpgError) || error.code !== "spending_limit_reached") throw error;
-      full ??= error;
+      const code = error instanceof OpgError ? error.code : undefined;
+      if (code !== "spending_limit_reached" && code !== "node_refused") throw error;
+      if (code === "node_refused") refused ??= error;
+      else full ??= error;
     }
   }
-  throw full;
+  throw full ?? refused;
 }
 
 function receiptOf(

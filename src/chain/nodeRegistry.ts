@@ -1,7 +1,7 @@
 import { type BlockTag, type Provider, ZeroHash } from "ethers";
 import type { Admission } from "#protocol/admission.ts";
 import { type INodeRegistry, INodeRegistry__factory } from "#typechain/index.ts";
-import { BlockFollower } from "./blockFollower.ts";
+import { BlockFollower, REREAD_BLOCKS } from "./blockFollower.ts";
 import type { Call } from "./call.ts";
 
 const nodeStatuses = ["none", "active", "retired", "revoked"] as const;
@@ -44,6 +44,8 @@ export class NodeRegistryAdapter {
   readonly #contract: INodeRegistry;
   readonly #follower: BlockFollower;
   readonly #admitted = new Set<string>();
+  /** Nodes that were found ended, and in which block first; with what they are for good once no block can take it back. */
+  readonly #ended = new Map<string, { since: number; forGood?: ListedNode }>();
 
   /** @param deploymentBlock - where the search for nodes begins */
   constructor(address: string, provider: Provider, deploymentBlock: number) {
@@ -127,20 +129,26 @@ export class NodeRegistryAdapter {
     return Number(await this.#contract.MAX_LEASE_SECONDS());
   }
 
-  /** Every node ever admitted, as it stands now. Who was admitted is remembered between calls. */
+  /**
+   * Every node ever admitted, as it stands now. Who was admitted is remembered between calls, and who was retired or revoked
+   * some blocks ago is not asked about again: that is final.
+   */
   async listNodes(): Promise<ListedNode[]> {
-    await this.#follower.catchUp();
+    const block = await this.#follower.catchUp();
     const listed = await Promise.all(
-      [...this.#admitted].map(async (address): Promise<ListedNode> => {
-        const [node, isActive, url] = await Promise.all([
-          this.node(address),
-          this.isActive(address),
-          this.urlOf(address),
-        ]);
-        return { ...node, isActive, url };
-      }),
+      [...this.#admitted].map(async (address) => this.#ended.get(address)?.forGood ?? this.#listed(address, block)),
     );
     return listed.filter(({ status }) => status !== "none");
+  }
+
+  async #listed(address: string, block: number): Promise<ListedNode> {
+    const [node, isActive, url] = await Promise.all([this.node(address), this.isActive(address), this.urlOf(address)]);
+    const listed = { ...node, isActive, url };
+    const hasEnded = node.status === "retired" || node.status === "revoked";
+    const since = this.#ended.get(address)?.since ?? block;
+    if (!hasEnded) this.#ended.delete(address);
+    else this.#ended.set(address, block - since < REREAD_BLOCKS ? { since } : { since, forGood: listed });
+    return listed;
   }
 
   async #newestAdmission(node: string, block: number) {

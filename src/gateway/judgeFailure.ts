@@ -1,4 +1,5 @@
 import { type ErrorCode, OpgError } from "#protocol/errors.ts";
+import { AnswerTooLargeError } from "#service/httpCall.ts";
 
 /** How tasks end at a node: `left` are streams whose reader hung up, `uncertified` those without enough verdicts. */
 export const taskOutcomes = [
@@ -51,6 +52,7 @@ export function judgeFailure(error: unknown): JudgedFailure {
   if (code === "result_refused") return { outcome: "refused", otherCause: "nobody" };
   if (code === "certificate_incomplete") return { outcome: "uncertified", otherCause: "others" };
   if (code === "timeout" || isTimeout(error)) return { outcome: "timedOut", otherCause: "payer" };
+  if (isTooLarge(error)) return { outcome: "failed", otherCause: "payer" };
   if (code === "node_unavailable") return { outcome: "unreachable", otherCause: "nobody" };
   if (payersCodes.has(code)) return { outcome: "failed", otherCause: "payer" };
   return { outcome: "failed", otherCause: othersCodes.has(code) ? "others" : "nobody" };
@@ -59,4 +61,9 @@ export function judgeFailure(error: unknown): JudgedFailure {
 /** A task may take too long for its own sake. */
 function isTimeout({ code, cause }: OpgError): boolean {
   return code === "node_unavailable" && cause instanceof Error && timeouts.includes(cause.name);
+}
+
+/** A payer's own version may give outputs of any size, for no price; the node did answer. */
+function isTooLarge({ code, cause }: OpgError): boolean {
+  return code === "node_unavailable" && cause instanceof AnswerTooLargeError;
 }

@@ -103,10 +103,11 @@ export class NodeDirectory {
   /**
    * Picks a node and asks whether it is there at this very moment; where it is not, another.
    *
+   * @param except - nodes that were just found gone
    * @throws OpgError `no_active_node`
    */
-  async pickAnswering(versionId: string): Promise<ServingNode> {
-    const gone: string[] = [];
+  async pickAnswering(versionId: string, except: readonly string[] = []): Promise<ServingNode> {
+    const gone = [...except];
     while (gone.length < MAX_ASKED) {
       const { address } = await this.pick(versionId, gone);
       const serving = await this.findServing(address, versionId);
@@ -124,8 +125,21 @@ export class NodeDirectory {
   /** The named node if it may take a task of this version at this very moment, asked anew; else it is not offered again. */
   async findServing(address: string, versionId: string): Promise<ServingNode | undefined> {
     const serving = await this.#askAnew(address, versionId);
-    if (!serving) this.#leaveOut(address);
+    if (!serving) this.leaveOut(address);
     return serving;
+  }
+
+  /**
+   * Has a node not offered again until all are asked anew. Payments name whom they like: only who was listed is taken off
+   * the list, and nobody else is asked for it.
+   */
+  leaveOut(address: string): void {
+    if (!this.#known) return;
+    const nodes = this.#known.nodes.then((listed) =>
+      listed.map((node) => (node.registered.address === address ? { ...node, serving: undefined } : node)),
+    );
+    this.#known = { ...this.#known, nodes };
+    nodes.catch(() => (this.#known = undefined));
   }
 
   /** Closes connections. */
@@ -142,16 +156,6 @@ export class NodeDirectory {
 
   #hasRoom({ address }: ServingNode, versionId: string): boolean {
     return this.measures.hasRoom({ node: address, versionId });
-  }
-
-  /** Payments name whom they like: only who was listed is taken off the list, and nobody else is asked for it. */
-  #leaveOut(address: string): void {
-    if (!this.#known) return;
-    const nodes = this.#known.nodes.then((listed) =>
-      listed.map((node) => (node.registered.address === address ? { ...node, serving: undefined } : node)),
-    );
-    this.#known = { ...this.#known, nodes };
-    nodes.catch(() => (this.#known = undefined));
   }
 
   async #askAnew(address: string, versionId: string): Promise<ServingNode | undefined> {

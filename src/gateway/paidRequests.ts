@@ -74,7 +74,7 @@ export class PaidRequests {
   }
 
   async #answer(paid: PaidRequest): Promise<InferAnswerJson | undefined> {
-    const { store, clock } = this.#gateway;
+    const { store, clock, nodes } = this.#gateway;
     const { payment, fitting, begun, request } = paid;
     const stored = await store.find(begun, clock());
     const isSame = stored !== undefined && requestOf(stored) === request;
@@ -84,10 +84,16 @@ export class PaidRequests {
     }
     // Begun before, it has passed already, and may be released though its deadline is over.
     if (!isSame) checkPayment(this.#gateway, payment, { ...fitting, request });
-    const node = await this.#nodeFor(paid, isSame);
-    if (!node) return undefined;
-    const place = { node: node.address, versionId: fitting.versionId };
-    return this.#gateway.nodes.measures.hold(place, () => this.#begin(paid, node));
+    const ended: string[] = [];
+    for (;;) {
+      const node = await this.#nodeFor(paid, isSame, ended);
+      if (!node) return undefined;
+      const place = { node: node.address, versionId: fitting.versionId };
+      const answer = await nodes.measures.hold(place, () => this.#begin(paid, node));
+      if (answer) return answer;
+      nodes.leaveOut(node.address);
+      ended.push(node.address);
+    }
   }
 
   /**
@@ -95,36 +101,50 @@ export class PaidRequests {
    * names the task and the task its node.
    *
    * @param isBegun - it may be released already, for this node
+   * @param ended - nodes that the facilitator released nothing for
    * @returns nothing where the payer should sign for another one
    */
-  async #nodeFor({ payment, fitting }: PaidRequest, isBegun: boolean): Promise<ServingNode | undefined> {
+  async #nodeFor(
+    { payment, fitting }: PaidRequest,
+    isBegun: boolean,
+    ended: readonly string[],
+  ): Promise<ServingNode | undefined> {
     const { nodes } = this.#gateway;
-    if (payment.scheme === "upto") return nodes.pickAnswering(fitting.versionId);
+    if (payment.scheme === "upto") return nodes.pickAnswering(fitting.versionId, ended);
     const { node, model: versionId } = payment.task;
+    if (ended.includes(node)) return undefined;
     if (!isBegun && nodes.measures.isShutOut({ node, versionId })) return undefined;
     const isFull = !nodes.measures.hasRoom({ node, versionId });
     if (!isBegun && isFull && (await nodes.hasAnotherWithRoom(versionId, node))) return undefined;
     return nodes.findServing(node, versionId);
   }
 
-  async #begin(paid: PaidRequest, node: ServingNode): Promise<InferAnswerJson> {
+  /** @returns nothing where the node has ended since it was asked; then nothing was released */
+  async #begin(paid: PaidRequest, node: ServingNode): Promise<InferAnswerJson | undefined> {
     const { payment, begun } = paid;
     const released = await this.#release(paid, node.address);
+    if (!released) return undefined;
     if (released.release.paymentDigest !== payment.paymentDigest) return this.#answerEarlier(paid, released);
     return this.#compute(released, begun, paid, node);
   }
 
-  /** Each step is on disk before the next: whatever is released, some gateway finds out and asks the node. */
-  async #release(paid: PaidRequest, node: string): Promise<ReleasedTask> {
+  /**
+   * Each step is on disk before the next: whatever is released, some gateway finds out and asks the node.
+   *
+   * @returns nothing where the facilitator, by a newer block, knows that the node takes no tasks any more
+   */
+  async #release(paid: PaidRequest, node: string): Promise<ReleasedTask | undefined> {
     const { store, clock, network, logger } = this.#gateway;
     const { payment, begun, request } = paid;
     const task = proposeTask(payment, { node, request, versionId: begun.versionId, network });
     const expiresAt = this.#endOf(task);
     await store.begin(begun, clock(), expiresAt);
     const released = await requestRelease(this.#gateway, payment, task).catch(async (error: unknown) => {
-      if (error instanceof OpgError && error.status < 500) await store.forget(begun);
-      throw error;
+      const hasEnded = error instanceof OpgError && error.code === "no_active_node";
+      if (hasEnded || (error instanceof OpgError && error.status < 500)) await store.forget(begun);
+      if (!hasEnded) throw error;
     });
+    if (!released) return undefined;
     const isFirst = released.release.paymentDigest === payment.paymentDigest;
     if (released.task.payer !== task.payer || (isFirst && released.task.request !== request)) throw requestMismatch();
     if (isFirst) await store.recordRelease(begun, released, expiresAt);

@@ -7,6 +7,15 @@ import { currentRequestId, requestIdHeader } from "./requestId.ts";
 
 const ownDispatcher = new Agent(connectionReuse);
 
+/** The cause of `unavailable` where the other side did answer, but more than the call takes. */
+export class AnswerTooLargeError extends Error {
+  override readonly name = "AnswerTooLargeError";
+
+  constructor(maxBytes: number) {
+    super(`answered more than ${maxBytes} bytes`);
+  }
+}
+
 /** One call to another OPG process. */
 export interface HttpCall<Schema extends z.ZodType> {
   method: "GET" | "POST";
@@ -81,17 +90,18 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
     let length = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
       length += chunk.length;
-      if (length > maxBytes) throw new Error(`answered more than ${maxBytes} bytes`);
+      if (length > maxBytes) throw new AnswerTooLargeError(maxBytes);
       chunks.push(chunk);
     }
     return { status: statusCode, text: Buffer.concat(chunks).toString("utf8") };
   } catch (cause) {
-    throw unavailable(
-      call,
-      (cause as Error).name === "TimeoutError" ? `did not answer in ${call.timeoutSeconds} s` : "does not answer",
-      cause,
-    );
+    throw unavailable(call, problemOf(cause as Error, call), cause);
   }
+}
+
+function problemOf(cause: Error, { timeoutSeconds }: Called): string {
+  if (cause instanceof AnswerTooLargeError) return cause.message;
+  return cause.name === "TimeoutError" ? `did not answer in ${timeoutSeconds} s` : "does not answer";
 }
 
 function headersOf({ body, headers }: Called): Record<string, string> {

@@ -1,6 +1,7 @@
 import type { NodeEvent, NodeWork } from "#chain/nodeEvents.ts";
 import type { MeasurementWindow, RegisteredNode } from "#chain/nodeRegistry.ts";
 import type { Network } from "#protocol/network.ts";
+import { shownText } from "./shownText.ts";
 import { timeText } from "./timeText.ts";
 import { opgText } from "./trailText.ts";
 
@@ -34,7 +35,7 @@ export function nodeText(facts: NodeFacts): string {
     ...row("keys", [`TLS   ${node.tlsKeyHash}`, `HPKE  ${node.hpkeKeyHash}`]),
     ...row("operator", [node.operator]),
     ...row("payout", [node.payout]),
-    ...row("url", [url === "" ? "not announced" : url]),
+    ...row("url", [url === "" ? "not announced" : shownText(url)]),
     ...row("work", workLines(facts)),
     ...row("history", facts.history.map(eventText)),
   ].join("\n");
@@ -92,7 +93,7 @@ function happened(event: NodeEvent): string {
       return `${what}, lease until ${timeText(event.leaseUntil)}`;
     }
     case "NodeAnnounced":
-      return `announced ${event.url}`;
+      return `announced ${shownText(event.url)}`;
     case "NodeRetired":
       return "retired by its operator";
     case "NodeRevoked":

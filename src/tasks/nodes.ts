@@ -1,3 +1,4 @@
+import { shownText } from "./shownText.ts";
 import { networkTask, print } from "./runTask.ts";
 
 /** `opg nodes`: every node that was ever admitted, active ones first. */
@@ -6,7 +7,7 @@ export default networkTask<object>(async ({ nodeRegistry }) => {
   if (nodes.length === 0) return print("No node was admitted yet.");
   for (const node of nodes.sort((a, b) => Number(b.isActive) - Number(a.isActive))) {
     print(`${node.address}  ${node.isActive ? "active" : `not active (${node.status})`}`);
-    print(`  url          ${node.url || "not announced"}`);
+    print(`  url          ${shownText(node.url) || "not announced"}`);
     print(`  operator     ${node.operator}, payout ${node.payout}`);
     print(`  measurement  ${node.measurement}`);
     print(`  TLS key      ${node.tlsKeyHash}`);

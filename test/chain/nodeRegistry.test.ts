@@ -89,6 +89,31 @@ describe("NodeRegistryAdapter", () => {
     expect(await registry.listNodes()).to.deep.equal([]);
   });
 
+  it("asks no more about a node that ended some blocks ago, and again about one whose end the chain forgot", async () => {
+    const { addresses, provider, deploymentBlock, admission, wallets } = await loadFixture(registryFixture);
+    const registry = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
+    const { mine, takeSnapshot } = connection.networkHelpers;
+    const before = await takeSnapshot();
+    const retire = () => submitCall(wallets.operator, registry.populateRetire(admission.node));
+    let asked = 0;
+    const urlOf = registry.urlOf.bind(registry);
+    registry.urlOf = (node) => {
+      asked += 1;
+      return urlOf(node);
+    };
+    const statusOf = async () => (await registry.listNodes()).map(({ status }) => status);
+    await retire();
+    expect(await statusOf()).to.deep.equal(["retired"]);
+    await before.restore();
+    expect(await statusOf()).to.deep.equal(["active"]);
+    await retire();
+    for (const expected of [3, 4, 4]) {
+      expect(await statusOf()).to.deep.equal(["retired"]);
+      expect(asked).to.equal(expected);
+      await mine(12);
+    }
+  });
+
   it("revokes under a certificate", async () => {
     const { registry, admission, wallets, domainOf } = await loadFixture(registryFixture);
     const domain = nodeRegistryDomain(domainOf("nodeRegistry"));

@@ -59,6 +59,8 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
     bodies: [] as string[],
     /** Instead of a release. */
     refusal: undefined as OpgError | undefined,
+    /** A node that the newest block has ended: nothing is released for it. */
+    endedNode: undefined as string | undefined,
     /** Instead of the answer, when the task is released already: it got lost on the way. */
     failure: undefined as OpgError | undefined,
   };
@@ -93,6 +95,7 @@ export async function startFacilitatorPeer(fixture: NetworkFixture) {
     const body = await readBody(context, bodyJson);
     if (peer.refusal) throw peer.refusal;
     const payment = readPayment(body, BigInt(chainId), domainOf("taskEscrow"));
+    if (payment.task.node === peer.endedNode) throw new OpgError("no_active_node", "It takes no tasks now.");
     const id = paymentIdentifierIn(body.paymentPayload.extensions);
     const earlier = released.get(payment.paymentDigest) ?? (id === undefined ? undefined : released.get(id));
     if (!earlier && payment.prefunded) peer.accounts.reserve(payment.paymentDigest, payment.prefunded);

@@ -1,6 +1,7 @@
 import { decodePaymentResponseHeader } from "@x402/core/http";
 import { expect } from "chai";
 import { TypedDataEncoder } from "ethers";
+import { readPayment } from "#gateway/readPayment.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { inferAnswerJson } from "#protocol/inferAnswer.ts";
 import { paymentDigestOf, authorizationOf, taskRequirementsJson } from "#protocol/payment.ts";
@@ -130,6 +131,23 @@ describe("POST /v1/infer", () => {
       expect(other).to.include({ payer: task.payer, nonce: task.nonce, request: task.request });
       expect(other.node).not.to.equal(task.node);
       expect(fixture.facilitator.calls).to.equal(0);
+      expect((await infer(fixture, someRequest(fixture), await payFor(fixture, next))).status).to.equal(200);
+    });
+
+    it("offers another node, too, when only the facilitator knows that the paid one has ended", async () => {
+      const required = await askOffer(fixture);
+      const { task } = taskRequirementsJson.parse(required.accepts[0]).extra;
+      fixture.facilitator.endedNode = task.node;
+      const header = await payFor(fixture, required);
+      const response = await infer(fixture, someRequest(fixture), header);
+      expect(response.status).to.equal(402);
+      const next = offerIn(response);
+      expect(next.error).to.equal("no_active_node");
+      const other = taskRequirementsJson.parse(next.accepts[0]).extra.task;
+      expect(other).to.include({ payer: task.payer, nonce: task.nonce, request: task.request });
+      expect(other.node).not.to.equal(task.node);
+      const { paymentDigest } = readPayment(header, fixture.network);
+      expect(await fixture.gateway.store.findByDigest(paymentDigest, fixture.time.now)).to.deep.equal([]);
       expect((await infer(fixture, someRequest(fixture), await payFor(fixture, next))).status).to.equal(200);
     });
 

@@ -145,6 +145,18 @@ describe("the choice of a node", () => {
       await stock.stop();
     });
 
+    it("asks another node under upto when only the facilitator knows that the first has ended", async () => {
+      const stock = await startStockPayer(fixture);
+      const header = await stock.pay();
+      const required = offerIn(await infer(fixture, plainRequest));
+      const next = fixture.nodes.find(({ address }) => address !== nodeIn(required))!;
+      fixture.facilitator.endedNode = next.address;
+      expect((await infer(fixture, plainRequest, header)).status).to.equal(200);
+      expect(fixture.facilitator.calls).to.equal(2);
+      expect(next.calls).to.equal(0);
+      await stock.stop();
+    });
+
     it("leaves a node alone that does not answer, longer each time, and takes it back when it does", async () => {
       const [node] = fixture.nodes;
       const { body, header } = await payer.paymentAt(node);

@@ -86,6 +86,17 @@ describe("What is told of a node", () => {
       .and.not.include("simulated,");
   });
 
+  it("shows what an operator announced, and lets it write nothing else", () => {
+    const url = "https://a\n  lease        never\u001b[2K\r\u009b1A\u202e\u2028";
+    const harmless = String.raw`https://a\u{a}  lease        never\u{1b}[2K\u{d}\u{9b}1A\u{202e}\u{2028}`;
+    const history = [{ name: "NodeAnnounced" as const, url, ...place, seconds: now }];
+    const lines = textOf({ url, history }).split("\n");
+    expect(lines).to.include(`  url          ${harmless}`);
+    expect(lines.at(-1))
+      .to.match(/announced https/)
+      .and.to.include(harmless);
+  });
+
   it("counts one task as one", () => {
     expect(textOf({ work: { settled: 1, earned: 5n * 10n ** 17n, refused: 0 } })).to.include(
       "1 task settled one by one",

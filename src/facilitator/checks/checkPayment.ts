@@ -54,9 +54,10 @@ const chainChecks = [
   checkAllowed,
   checkNonce,
   checkNotPaused,
-  checkNodeActive,
-];
+  (payment, _terms, facts) => checkNodeActive(payment, facts),
+] satisfies readonly ChainCheck[];
 
+type ChainCheck = (payment: TaskPayment, terms: PaymentTerms, facts: PaymentFacts, nowSeconds: number) => CheckResult;
 type TermsCheck<Payment> = (payment: Payment, terms: PaymentTerms, nowSeconds: number) => CheckResult;
 
 /** The part of {@link checkPayment} that needs nothing but the payment itself: it goes before any question to the chain. */

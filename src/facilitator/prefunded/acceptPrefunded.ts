@@ -62,7 +62,7 @@ async function attempt(
   const checked = checkAuthority(payment, authorizers);
   if (!checked.ok) return checked;
   const nodeActive = await activeAt(task.node, account.block);
-  const allowed = checkNodeActive({ task }, terms, { nodeActive, claim: "free" });
+  const allowed = checkNodeActive({ task }, { nodeActive });
   if (!allowed.ok) return allowed;
   accounts.follow(task.payer, account);
   const outcome = await store.reservePrefunded(reservationOf(dependencies, payment, account, authorizers));
