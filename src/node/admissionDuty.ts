@@ -13,6 +13,8 @@ import type { AttestedAdmission, Enclave } from "./enclave/enclave.ts";
 
 const FIRST_RETRY_SECONDS = 1;
 const LONGEST_RETRY_SECONDS = 30;
+/** A transaction that no block has by then may have been dropped. */
+const INCLUSION_SECONDS = 120;
 
 /** What the duty works with. */
 export interface AdmissionDutyDependencies {
@@ -115,7 +117,7 @@ export class AdmissionDuty {
   async #send(call: Call): Promise<void> {
     const { operator, provider } = this.#dependencies;
     const sent = await operator.connect(provider).sendTransaction(call);
-    await sent.wait();
+    await sent.wait(1, INCLUSION_SECONDS * 1000);
   }
 }
 

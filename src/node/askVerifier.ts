@@ -24,8 +24,8 @@ import type { SealingKeys } from "./sealingKeys.ts";
 const TIMEOUT_SECONDS = 20;
 /** A verifier whose executor is full is asked again so much later. */
 const RETRY_SECONDS = 1;
-/** One that has another key has it at once. */
-const RESEAL_SECONDS = 0.1;
+/** Changes of one verifier's key in the course of one task that are followed. */
+const MAX_RESEALS = 2;
 
 /** One of the network's verifiers. */
 export type Verifier = Network["verifiers"][number];
@@ -70,27 +70,45 @@ export async function askVerifier({ address, url }: Verifier, question: Question
 }
 
 /**
- * A verifier repeats all of the task before it commits, which may take as long as the task has. One that is full is asked again
- * later, and one that has another key by now gets the request sealed anew.
+ * A verifier repeats all of the task before it commits, which may take as long as the task has. One that is full is sent the same
+ * again later. One that has another key by now gets the request sealed anew, which no verifier can ask of the enclave without end.
  */
 async function askCommitment(verifier: Verifier, question: Question): Promise<SignedCommitment> {
   const { seal, sealingKeys, deadline, clock } = question;
   const url = `${verifier.url}/tasks`;
-  for (;;) {
-    const sealingKey = await sealingKeys.get(verifier);
-    const body = await seal(sealingKey);
+  let sealingKey = await sealingKeys.get(verifier);
+  let body = await seal(sealingKey);
+  for (let reseals = 0; ;) {
     const timeoutSeconds = Math.max(TIMEOUT_SECONDS, deadline - clock());
     const call = { method: "POST", timeoutSeconds, unavailable: "verifier_unavailable" } as const;
     try {
       return await httpCall({ ...call, url, body, answer: signedCommitmentJson });
     } catch (error) {
       const code = error instanceof OpgError ? error.code : undefined;
-      const isAskedAgain = code === "rate_limited" || code === "sealing_key_unknown";
+      const isAskedAgain = code === "rate_limited" || (code === "sealing_key_unknown" && reseals < MAX_RESEALS);
       if (!isAskedAgain || clock() + RETRY_SECONDS > deadline) throw error;
-      if (code === "sealing_key_unknown") await sealingKeys.forget(verifier, sealingKey);
-      await sleep((code === "rate_limited" ? RETRY_SECONDS : RESEAL_SECONDS) * 1000);
+      if (code === "rate_limited") {
+        await sleep(RETRY_SECONDS * 1000);
+        continue;
+      }
+      const fresh = await freshKey(verifier, sealingKey, sealingKeys);
+      if (!fresh) throw error;
+      sealingKey = fresh;
+      body = await seal(sealingKey);
+      reseals += 1;
     }
   }
+}
+
+/** The key that a verifier has instead of one that it does not know, if it has another. */
+async function freshKey(
+  verifier: Verifier,
+  unknown: SealingKey,
+  sealingKeys: SealingKeys,
+): Promise<SealingKey | undefined> {
+  await sealingKeys.forget(verifier, unknown);
+  const fresh = await sealingKeys.get(verifier);
+  return fresh.key === unknown.key ? undefined : fresh;
 }
 
 function checkCommitment(commitment: SignedCommitment, verifier: string, taskId: string, settlement: Domain): void {

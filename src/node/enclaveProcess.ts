@@ -45,10 +45,12 @@ export async function startEnclaveProcess(
     stdio: ["ignore", "ignore", "pipe"],
   });
   const ended = endOf(child).finally(() => rmSync(folder, { recursive: true, force: true }));
+  const over = new AbortController();
   try {
     const socket = await Promise.race([
-      connectTo(join(folder, socketNames.messages)),
+      connectTo(join(folder, socketNames.messages), over.signal),
       ended.then((how) => {
+        over.abort();
         throw new OpgError("configuration", `The enclave cannot be started: ${how}`);
       }),
     ]);
@@ -83,9 +85,9 @@ function endOf(child: ChildProcess): Promise<string> {
   });
 }
 
-/** As long as the program loads, there is no socket yet. */
-async function connectTo(path: string): Promise<Socket> {
-  for (let left = (CONNECT_SECONDS * 1000) / RETRY_MS; left > 0; left--) {
+/** As long as the program loads, there is no socket yet. Once it has ended, there will be none. */
+async function connectTo(path: string, over: AbortSignal): Promise<Socket> {
+  for (let left = (CONNECT_SECONDS * 1000) / RETRY_MS; left > 0 && !over.aborted; left--) {
     const socket = connect(path);
     const isConnected = await new Promise<boolean>((resolve) => {
       socket.once("connect", () => resolve(true)).once("error", () => resolve(false));

@@ -3,6 +3,8 @@ import { listenAt, type ListenPlace } from "#service/httpServer.ts";
 
 /** What the enclave has ended may take so long to reach the caller. */
 const LINGER_SECONDS = 20;
+/** More callers than this at once are hung up on: each takes two of this process's descriptors, and one of the enclave's. */
+const MAX_CONNECTIONS = 1_000;
 
 /** A port whose connections lead into the enclave. */
 export interface ForwardedPort {
@@ -29,6 +31,7 @@ export async function forwardConnections(path: string, place: ListenPlace): Prom
     pass(outside, inside);
     pass(inside, outside);
   });
+  server.maxConnections = MAX_CONNECTIONS;
   const { port } = await listenAt(server, place);
   return {
     url: `https://${place.host}:${port}`,
@@ -44,8 +47,9 @@ function pass(from: Socket, to: Socket): void {
   from.pipe(to);
   from.on("error", () => to.destroy());
   from.on("close", () => {
+    if (to.closed) return;
     to.destroySoon();
-    const cut = setTimeout(() => to.destroy(), LINGER_SECONDS * 1000);
+    const cut = setTimeout(() => to.destroy(), LINGER_SECONDS * 1000).unref();
     to.once("close", () => clearTimeout(cut));
   });
 }

@@ -77,11 +77,15 @@ export async function startNode(
   const operations = daemonOperations(logger);
   const provider = await openChain(config, network, observeRpc(operations.registry, logger));
   const { program, environment: added } = { program: enclaveProgram, ...enclave };
-  const running = await startEnclaveProcess(program, { ...platformOf(environment), ...added });
   try {
-    return await startHost(config, { network, operations, provider, running, clock, logger });
+    const running = await startEnclaveProcess(program, { ...platformOf(environment), ...added });
+    return await startHost(config, { network, operations, provider, running, clock, logger }).catch(
+      async (error: unknown) => {
+        await running.stop();
+        throw error;
+      },
+    );
   } catch (error) {
-    await running.stop();
     provider.destroy();
     throw error;
   }
@@ -122,10 +126,13 @@ async function startHost(config: NodeConfig, parts: HostParts): Promise<Daemon> 
   const stop = async (): Promise<void> => {
     operations.readiness.drain();
     const answered = (seconds: number) => enclave.drain(seconds).then(() => tasks.drain());
-    await drain(config.OPG_DRAIN_SECONDS, [answered, ...duties.map((duty) => () => duty.stop())]);
-    await port.close();
-    await running.stop();
-    provider.destroy();
+    try {
+      await drain(config.OPG_DRAIN_SECONDS, [answered, ...duties.map((duty) => () => duty.stop())]);
+    } finally {
+      await port.close();
+      await running.stop();
+      provider.destroy();
+    }
   };
   return { url: port.url, logger, stop, failed: running.ended.then((how) => `The node's enclave has ended: ${how}`) };
 }

@@ -12,6 +12,8 @@ export interface TaskFacts {
   taskId: string;
   facilitatorRegistered: boolean;
   nodeActive: boolean;
+  /** Whether a release of this task passed these checks before; its age and its node count only when it first comes. */
+  wasReceived: boolean;
   /** The version that the task names, if it is published. */
   version: ModelVersion | undefined;
 }
@@ -53,7 +55,7 @@ function releaseError(release: SignedRelease, facts: TaskFacts, taskEscrow: Doma
   if (!isSignedBy(facilitator, releaseTypedData(release, taskEscrow), signature)) {
     return refuse("The release is not signed by the facilitator that it names.");
   }
-  if (Math.abs(now - releasedAt) > MAX_RELEASE_SKEW_SECONDS) {
+  if (!facts.wasReceived && Math.abs(now - releasedAt) > MAX_RELEASE_SKEW_SECONDS) {
     return refuse(
       `The release is not from the last ${MAX_RELEASE_SKEW_SECONDS} seconds; check the clock, or pay again.`,
     );
@@ -63,12 +65,12 @@ function releaseError(release: SignedRelease, facts: TaskFacts, taskEscrow: Doma
 
 function taskError(
   { node, policy, deadline }: Task,
-  { taskId, nodeActive }: TaskFacts,
+  { taskId, nodeActive, wasReceived }: TaskFacts,
   now: number,
 ): OpgError | undefined {
   if (now > deadline)
     return new OpgError("invalid_release", "The task's deadline has passed; pay for a new one.", { taskId, deadline });
-  if (!nodeActive)
+  if (!nodeActive && !wasReceived)
     return new OpgError("no_active_node", "The task's node is not active; pay for a task of another.", {
       taskId,
       node,

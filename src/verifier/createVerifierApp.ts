@@ -45,7 +45,12 @@ export function createVerifierApp(duties: VerifierDuties): Hono {
   app.get("/info", async (context) => context.json(await info()));
   app.get("/sealing-key", async (context) => context.json(await sealed.key()));
   app.post("/tasks", async (context) => {
-    return context.json(await tasks.commit(await sealed.open(await readBody(context, sealedRequestJson))));
+    const request = await readBody(context, sealedRequestJson);
+    const opened = await sealed.open(request);
+    const commitment = await tasks.commit(opened).catch((error: unknown) => {
+      throw withheld(error, request.taskId);
+    });
+    return context.json(commitment);
   });
   app.post("/tasks/:taskId/result", async (context) => {
     const taskId = readParameter(context, "taskId", bytes32);
@@ -69,6 +74,16 @@ export function createVerifierApp(duties: VerifierDuties): Hono {
     return context.json(await admissions.admit(await readBody(context, admissionRequestJson)));
   });
   return app;
+}
+
+/**
+ * What failed of a request that came sealed, without a word that may repeat what was in it: the answer is read, and logged, by the
+ * host of the node, which is shown no input. The cause is for this verifier's own log.
+ */
+function withheld(cause: unknown, taskId: string): OpgError {
+  const code = cause instanceof OpgError ? cause.code : "internal";
+  const message = "This verifier could not repeat the task; the code says why, and the rest stays here.";
+  return new OpgError(code, message, { taskId }, { cause });
 }
 
 function addBatchRoutes(app: Hono, { batches, history }: VerifierDuties): void {

@@ -18,6 +18,7 @@ import type { StoredCommitment, VerifierStore } from "#store/verifierStore.ts";
 import { checkReleasedTask } from "./checkReleasedTask.ts";
 import type { VerifierContracts } from "./contracts.ts";
 import type { Models } from "./models.ts";
+import { ReceivedReleases } from "./receivedReleases.ts";
 import { repeatTask } from "./repeatTask.ts";
 import type { VerifierMetrics } from "./verifierMetrics.ts";
 import { signDocument } from "#protocol/signedDocument.ts";
@@ -45,6 +46,8 @@ export class TaskDuty {
   readonly #dependencies: TaskDutyDependencies;
   /** Tasks under way, so that one that is sent twice runs once. */
   readonly #running = new Map<string, Promise<StoredCommitment>>();
+  /** One that could not be run when it came, such as for a full executor, is taken later all the same. */
+  readonly #received = new ReceivedReleases();
 
   constructor(dependencies: TaskDutyDependencies) {
     this.#dependencies = dependencies;
@@ -78,10 +81,12 @@ export class TaskDuty {
       contracts.nodeRegistry.isActive(task.node),
       contracts.modelRegistry.version(task.model),
     ]);
-    const facts = { taskId, facilitatorRegistered, nodeActive, version };
+    const wasReceived = this.#received.has(taskId);
+    const facts = { taskId, facilitatorRegistered, nodeActive, wasReceived, version };
     const terms = { taskEscrow: domains.taskEscrow, profile: profileDigest };
     const checked = checkReleasedTask(task, release, facts, terms, now);
     if ("error" in checked) throw checked.error;
+    if (!wasReceived) this.#received.add(taskId, task.deadline, now);
     return checked.version;
   }
 

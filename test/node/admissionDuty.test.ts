@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { id, Wallet } from "ethers";
+import { id, type TransactionResponse, Wallet } from "ethers";
 import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
 import { VerifierSetAdapter } from "#chain/verifierSet.ts";
 import { AdmissionDuty } from "#node/admissionDuty.ts";
@@ -105,6 +105,21 @@ describe("admission", () => {
     const { duty, node, nodeRegistry } = await startDuty(poor);
     expect(await duty.step()).to.equal(1);
     expect(await nodeRegistry.isActive(node)).to.equal(false);
+  });
+
+  it("does not wait for good for a transaction that was dropped", async () => {
+    const operator = new Wallet(network.fixture.wallets.operator.privateKey);
+    const { duty, node, nodeRegistry } = await startDuty(operator);
+    const real = operator.connect.bind(operator);
+    operator.connect = () => {
+      operator.connect = real;
+      const wait: TransactionResponse["wait"] = (_confirms, timeoutMs) =>
+        timeoutMs ? Promise.reject(new Error("wait for transaction timeout")) : new Promise(() => undefined);
+      return { sendTransaction: async () => ({ wait }) } as unknown as Wallet;
+    };
+    expect(await duty.step()).to.equal(1);
+    await duty.step();
+    expect(await nodeRegistry.isActive(node)).to.equal(true);
   });
 
   async function passSeconds(seconds: number): Promise<void> {

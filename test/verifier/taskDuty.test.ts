@@ -2,6 +2,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { id, verifyTypedData } from "ethers";
+import { OpgError } from "#protocol/errors.ts";
 import { commitmentTypedData, signedCommitmentJson } from "#protocol/verdict.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import { emptyDatabase } from "#test/store/testDatabases.ts";
@@ -115,6 +116,24 @@ describe("POST /tasks of a verifier", () => {
     const { x } = body.inputs;
     await expectRefused({ ...body, inputs: { x, z: x } }, 400, "invalid_tensor");
     await expectRefused({ ...body, inputs: {} }, 400, "invalid_tensor");
+  });
+
+  it("says of what failed after the request was opened the code and no word, for the node's host reads it", async () => {
+    const { taskId, body } = await fixture.makeRequest();
+    const expectSilent = async (request: unknown, code: string): Promise<void> => {
+      const answer = await verifier.post("/tasks", request);
+      const message = "This verifier could not repeat the task; the code says why, and the rest stays here.";
+      expect(answer.body).to.deep.equal({ error: { code, message, taskId } });
+    };
+    await expectSilent({ ...body, inputs: { ...body.inputs, "a prompt": body.inputs["x"] } }, "invalid_tensor");
+    try {
+      fixture.runs.failure = new OpgError("execution_failed", "indices element is out of bounds, idx=7", { idx: 7 });
+      await expectSilent(body, "execution_failed");
+      fixture.runs.failure = new Error("index 7 is out of bounds");
+      await expectSilent(body, "internal");
+    } finally {
+      fixture.runs.failure = undefined;
+    }
   });
 
   it("refuses model bytes that do not hash to the version's digest", async () => {

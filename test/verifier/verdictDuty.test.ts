@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { id, verifyTypedData } from "ethers";
+import { OpgError } from "#protocol/errors.ts";
 import { verifierInfoJson } from "#protocol/messages.ts";
 import { type Result, resultJson } from "#protocol/result.ts";
 import type { Task } from "#protocol/task.ts";
@@ -54,6 +55,28 @@ describe("POST /tasks/{taskId}/result of a verifier", () => {
     expect(body).to.have.nested.property("error.code", "no_active_node");
     expect((await judge(first, task, taskId)).body).to.include({ agrees: true });
     await snapshot.restore();
+  });
+
+  it("repeats what it received in time after the release is old and the node's measurement has ended", async () => {
+    const { nodeRegistry, govern, connection, runs, time } = fixture;
+    const snapshot = await connection.networkHelpers.takeSnapshot();
+    const received = await fixture.makeRequest();
+    const unseen = await fixture.makeRequest();
+    runs.failure = new OpgError("rate_limited", "Full.");
+    expect((await first.post("/tasks", received.body)).status).to.equal(429);
+    runs.failure = undefined;
+    const data = nodeRegistry.interface.encodeFunctionData("setMeasurement", [approvedMeasurement, 0, 0]);
+    await govern({ to: await nodeRegistry.getAddress(), data });
+    time.now += 61;
+    try {
+      expect((await first.post("/tasks", received.body)).status).to.equal(200);
+      expect((await first.post("/tasks", unseen.body)).status, "never received").to.equal(403);
+      const { body } = await first.post("/tasks", (await fixture.makeRequest()).body);
+      expect(body).to.have.nested.property("error.code", "no_active_node");
+    } finally {
+      time.now -= 61;
+      await snapshot.restore();
+    }
   });
 
   it("signs the agreement of each of two verifiers, which together settle the task", async () => {

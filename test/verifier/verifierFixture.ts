@@ -57,9 +57,10 @@ export async function verifierFixture() {
   const version = await publish(fixture, await blobs.put(doubling));
   await admit(fixture);
   const time = { now: await fixture.now() };
-  const runs = { count: 0 };
+  const runs: { count: number; failure?: Error | undefined } = { count: 0 };
   const counting: Executor = {
-    run: (model, inputs) => {
+    run: async (model, inputs) => {
+      if (runs.failure) throw runs.failure;
       runs.count += 1;
       return executor.run(model, inputs);
     },
