@@ -4,11 +4,11 @@ import type { JsonRpcProvider } from "ethers";
 const POLL_MS = 50;
 const PATIENCE_MS = 60_000;
 
-/** Waits until something holds; a journey that waits a minute has gone wrong. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const lastTry = Date.now() + PATIENCE_MS;
+/** Waits until something holds; a journey that waits longer has gone wrong. */
+export async function until(holds: () => Promise<boolean>, patienceMs = PATIENCE_MS): Promise<void> {
+  const lastTry = Date.now() + patienceMs;
   while (!(await holds())) {
-    if (Date.now() > lastTry) throw new Error("what the journey waits for did not happen in a minute");
+    if (Date.now() > lastTry) throw new Error(`what the journey waits for did not happen in ${patienceMs / 1000} s`);
     await sleep(POLL_MS);
   }
 }

@@ -38,8 +38,11 @@ const otherDeaths = ["recordRejection", "recordExpiry"] as const;
 const verifierDeathsWhilePaying = ["recordCommitment", "recordVerdict", "recordRightCommitments"] as const;
 const otherVerifierDeaths = ["recordRefusalDelivery", "recordSignedCounts"] as const;
 
+/** A facilitator that is killed eight times starts as often, and a busy machine takes seconds for each. */
+const MANY_DEATHS_MS = 180_000;
+
 describe("kill -9 right after a durable write", function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let journey: Journey;
 
   /** Replaces a daemon by one that dies after a write. */
@@ -70,7 +73,7 @@ describe("kill -9 right after a durable write", function () {
     await until(async () => {
       if (answer.status !== 200) answer = await payWith(journey, body, header);
       return answer.status === 200;
-    });
+    }, MANY_DEATHS_MS);
     return answer.content;
   };
   /** An offer, its payment header and its task. A node whose results were refused is not offered for some seconds. */
