@@ -91,6 +91,7 @@ describe("kill -9 right after a durable write", function () {
   before(async () => {
     journey = await startJourney({
       daemons: allDaemons.filter((name) => name !== "node-2"),
+      env: { gateway: { OPG_TASK_SECONDS: String(MANY_DEATHS_MS / 1000) } },
     });
   });
   after(() => journey.stop());
