@@ -5,6 +5,7 @@
  * named here take little.
  */
 const secondsOf = {
+  "test/attestation/checkEvidence.test.ts": 8,
   "test/badInput/facilitator.test.ts": 40,
   "test/badInput/gateway.test.ts": 60,
   "test/blobs/storageId.test.ts": 6,

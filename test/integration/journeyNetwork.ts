@@ -13,7 +13,7 @@ import { localAccount } from "#deploy/localAccounts.ts";
 import type { NetworkParameters } from "#deploy/parameters.ts";
 import { lineImage } from "#execution/line/lineImage.ts";
 import { OpgError } from "#protocol/errors.ts";
-import { verifierInfoJson } from "#protocol/messages.ts";
+import { type VerifierInfo, verifierInfoJson } from "#protocol/messages.ts";
 import type { Trail } from "#protocol/settlement.ts";
 import type { NamedTensors, Tensor } from "#protocol/tensors.ts";
 import type { DaemonName, DaemonSetting } from "#scripts/network/daemons.ts";
@@ -161,13 +161,16 @@ export async function refusalOf(promise: Promise<unknown>): Promise<OpgError> {
   throw new Error("expected to be refused");
 }
 
+/** What a verifier says of itself. */
+export async function verifierInfo({ local }: Pick<Processes, "local">, verifier: DaemonName): Promise<VerifierInfo> {
+  const response = await fetch(`${local.daemons.get(verifier)?.url ?? ""}/info`);
+  return verifierInfoJson.parse(await response.json());
+}
+
 /** Pays once more and waits for a verifier to agree: it may be slow after its start, but it takes part. */
-export async function agreesAgain({ local, client, versionId, inputs }: Journey, verifier: DaemonName): Promise<void> {
-  const agreed = async (): Promise<number> => {
-    const response = await fetch(`${local.daemons.get(verifier)?.url ?? ""}/info`);
-    return verifierInfoJson.parse(await response.json()).agreed;
-  };
-  const before = await agreed();
+export async function agreesAgain(journey: Journey, verifier: DaemonName): Promise<void> {
+  const { client, versionId, inputs } = journey;
+  const { agreed } = await verifierInfo(journey, verifier);
   await client.infer({ model: versionId, inputs });
-  await until(async () => (await agreed()) > before);
+  await until(async () => (await verifierInfo(journey, verifier)).agreed > agreed);
 }
