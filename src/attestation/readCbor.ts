@@ -1,30 +1,12 @@
-import { decode, type DecodeOptions, encode, rfc8949EncodeOptions, Tokenizer } from "cborg";
+import { encode, rfc8949EncodeOptions } from "cborg";
+import { decodeCbor } from "#service/strictCbor.ts";
 import { refusedEvidence } from "./refusedEvidence.ts";
 
 /** Larger documents are refused unread; real platforms stay far below. */
 export const MAX_DOCUMENT_BYTES = 30_000;
 
-/** More values than any document holds. It bounds depth and memory too, as each level and each entry is a value. */
+/** More values than any document holds. */
 const MAX_VALUES = 400;
-
-/** Strict but for maps of indefinite length, which a platform writes inside of what it signs. */
-const strictly = {
-  strict: true,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: false,
-  rejectDuplicateMapKeys: true,
-} satisfies DecodeOptions;
-
-class BoundedTokenizer extends Tokenizer {
-  #left = MAX_VALUES;
-
-  override next() {
-    if (this.#left-- === 0) throw new Error(`more than ${MAX_VALUES} values`);
-    return super.next();
-  }
-}
 
 /**
  * Reads CBOR of shortest heads, no key twice, no byte left over; maps become `Map` where `useMaps` says so.
@@ -33,10 +15,8 @@ class BoundedTokenizer extends Tokenizer {
  */
 export function readCbor(bytes: Uint8Array, form: { useMaps: boolean; allowIndefinite: boolean }): unknown {
   if (bytes.length > MAX_DOCUMENT_BYTES) throw refusedEvidence("malformed", { bytes: bytes.length });
-  const options = { ...strictly, ...form };
   try {
-    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    return decode(plain, { ...options, tokenizer: new BoundedTokenizer(plain, options) });
+    return decodeCbor(bytes, { maxValues: MAX_VALUES, ...form });
   } catch (cause) {
     throw refusedEvidence("malformed", {}, { cause });
   }

@@ -1,29 +1,11 @@
-import { decode, type DecodeOptions, encode, rfc8949EncodeOptions, Tokenizer } from "cborg";
+import { encode, rfc8949EncodeOptions } from "cborg";
+import { decodeCbor } from "#service/strictCbor.ts";
 
 /** A frame is the length of what follows, in four bytes with the highest first, and a value in deterministic CBOR. */
 const HEAD_BYTES = 4;
 
-/** More values than any message holds; it bounds depth too, as each level is a value. */
-const MAX_VALUES = 20_000;
-
-const strictly = {
-  strict: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: false,
-  rejectDuplicateMapKeys: true,
-} satisfies DecodeOptions;
-
-class BoundedTokenizer extends Tokenizer {
-  #left = MAX_VALUES;
-
-  override next() {
-    if (this.#left-- === 0) throw new Error(`more than ${MAX_VALUES} values`);
-    return super.next();
-  }
-}
+/** What a message may be: more values than any holds are refused. */
+const form = { maxValues: 20_000, useMaps: false, allowIndefinite: false };
 
 /** Writes a frame. */
 export function encodeFrame(message: unknown): Buffer {
@@ -35,9 +17,8 @@ export function encodeFrame(message: unknown): Buffer {
 
 /** Reads what is between frames' heads. @throws Error where it is not one value in its one encoding */
 function decodeContent(bytes: Buffer): unknown {
-  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-  const message: unknown = decode(plain, { ...strictly, tokenizer: new BoundedTokenizer(plain, strictly) });
-  if (Buffer.compare(encode(message, rfc8949EncodeOptions), plain) !== 0) throw new Error("not in deterministic form");
+  const message = decodeCbor(bytes, form);
+  if (Buffer.compare(encode(message, rfc8949EncodeOptions), bytes) !== 0) throw new Error("not in deterministic form");
   return message;
 }
 
