@@ -1,7 +1,7 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
 import type { Migration } from "kysely/migration";
 import type { RefusalReason } from "#protocol/verdict.ts";
-import { verifierBatchesMigration, type VerifierBatchTables } from "./verifierBatches.ts";
+import { batchOrderMigration, verifierBatchesMigration, type VerifierBatchTables } from "./verifierBatches.ts";
 
 /** A JSON column: written as text, read as the parsed value. */
 type Json = ColumnType<unknown, string, string>;
@@ -104,4 +104,5 @@ export const verifierMigrations: Readonly<Record<string, Migration>> = {
   "001_commitments_verdicts_and_counts": commitmentsVerdictsAndCounts,
   "002_answers_after_each_step": answersAfterEachStep,
   "003_batches": verifierBatchesMigration,
+  "004_batch_order": batchOrderMigration,
 };

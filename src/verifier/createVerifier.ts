@@ -53,7 +53,7 @@ export interface Verifier {
 
 const random32Bytes = (): Uint8Array => randomBytes(32);
 
-type BatchParts = Omit<BatchDutyDependencies, "taskEscrow" | "batches" | "readAccounts" | "deploymentBlock">;
+type BatchParts = Omit<BatchDutyDependencies, "taskEscrow" | "batches" | "readAccounts">;
 
 function batchDuties(
   parts: BatchParts & { network: Network; contracts: VerifierContracts },
@@ -64,9 +64,8 @@ function batchDuties(
   const readAccounts: BatchDutyDependencies["readAccounts"] = async (facilitator, payers) => {
     return reader.read(facilitator, payers, await provider.getBlockNumber());
   };
-  const { deploymentBlock } = network;
   return {
-    batches: new BatchDuty({ ...parts, taskEscrow, batches, readAccounts, deploymentBlock }),
+    batches: new BatchDuty({ ...parts, taskEscrow, batches, readAccounts }),
     history: new HistoryDuty({ ...parts, taskEscrow }),
   };
 }

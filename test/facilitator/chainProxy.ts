@@ -7,8 +7,8 @@ export interface ProxiedCall {
   params: readonly unknown[];
 }
 
-/** What becomes of a call: an error in place of the chain's answer, or no answer though the chain has it. */
-export type Disturbance = { error: string } | "answer lost" | undefined;
+/** What becomes of a call: an error or another result in place of the chain's answer, or no answer though the chain has it. */
+export type Disturbance = { error: string } | { result: unknown } | "answer lost" | undefined;
 
 /** A JSON-RPC endpoint before a chain that counts calls, and disturbs those that a test wants disturbed. */
 export async function startChainProxy(chainUrl: string) {
@@ -23,9 +23,12 @@ export async function startChainProxy(chainUrl: string) {
       calls.push(call);
       const disturbance = disturb(call);
       if (typeof disturbance === "object") {
-        const error = { code: -32_000, message: disturbance.error };
+        const said =
+          "error" in disturbance
+            ? { error: { code: -32_000, message: disturbance.error } }
+            : { result: disturbance.result };
         response.setHeader("content-type", "application/json");
-        response.end(JSON.stringify({ jsonrpc: "2.0", id: call.id, error }));
+        response.end(JSON.stringify({ jsonrpc: "2.0", id: call.id, ...said }));
         return;
       }
       const headers = { "content-type": "application/json" };

@@ -21,12 +21,10 @@ export interface BatchDutyDependencies {
   wallet: Wallet;
   domains: { taskEscrow: Domain; settlement: Domain };
   taskEscrow: Pick<TaskEscrowAdapter, "isFacilitator">;
-  batches: Pick<BatchesAdapter, "headOf" | "settledBatch">;
+  batches: Pick<BatchesAdapter, "headOf">;
   readAccounts: (facilitator: string, payers: readonly string[]) => Promise<AccountState[]>;
   verifierSet: VerifierSetAdapter;
   epochSets: EpochSets;
-  /** No batch was settled before it. */
-  deploymentBlock: number;
   store: VerifierStore;
   clock: Clock;
   logger: Logger;
@@ -34,8 +32,8 @@ export interface BatchDutyDependencies {
 
 /**
  * Certifies batches: makes the batch anew from the receipts that it knows to be right, and signs what it can reproduce. A receipt
- * is signed in more than one batch only as long as none of them is settled: all but one of them cannot be, then, because
- * each batch names the one before it, and no chain of batches has two that this verifier found unsettled together.
+ * is signed in any number of batches, but in none on top of one that it is in: each batch can follow no other than the one
+ * that it names, so of all that have the receipt one at most can be settled, whatever the chain says and however late.
  */
 export class BatchDuty {
   readonly #dependencies: BatchDutyDependencies;
@@ -45,7 +43,7 @@ export class BatchDuty {
   }
 
   /**
-   * @returns the signature, or which receipts it does not sign and why; then nothing is signed
+   * @returns the signature, or all receipts that it does not sign and why; then nothing is signed
    * @throws OpgError `invalid_signature` or `unknown_facilitator` before anything is looked at, `receipt_doubled`,
    * `batch_history_missing`, `certificate_incomplete` where this verifier has no word in the batch's epoch, `batch_mismatch`,
    * `batch_stale`
@@ -59,13 +57,15 @@ export class BatchDuty {
     const taskIds = shown.map(({ taskId }) => taskId);
     const quorums = await this.#quorumsFor(batch.epoch);
     const { receipts, refused } = await this.#check(batch.facilitator, shown, taskIds, quorums);
-    if (refused.length > 0) return this.#refuse(batchId, refused);
-    requireContent(batch, receipts);
-    // Before the chain is asked: whoever comes with the same receipt meanwhile finds it here.
-    await store.recordBatchReceipts(batchId, receipts);
+    if (refused.length === 0) {
+      requireContent(batch, receipts);
+      // Before it is signed: who comes with a batch on top of this one finds its receipts here.
+      await store.recordBatchReceipts(batchId, batch.previous, receipts);
+    }
     await this.#requireHead(batch);
-    const settled = await this.#settledBefore(batchId, taskIds);
-    if (settled.length > 0) return this.#refuse(batchId, settled);
+    const settled = await this.#settledBefore(batch, taskIds);
+    const objections = new Map([...refused, ...settled].map((objection) => [objection.taskId, objection]));
+    if (objections.size > 0) return this.#refuse(batchId, [...objections.values()]);
     logger.info({ batchId, facilitator: batch.facilitator, receipts: receipts.length }, "batch signed");
     return {
       verifier: wallet.address,
@@ -123,16 +123,10 @@ export class BatchDuty {
     });
   }
 
-  async #settledBefore(batchId: string, taskIds: readonly string[]): Promise<RefusedReceipt[]> {
-    const { store, batches, deploymentBlock } = this.#dependencies;
-    const others = await store.otherBatchesOf(batchId, taskIds);
-    const refused = await Promise.all(
-      [...others].map(async ([other, inBoth]) => {
-        const settled = await batches.settledBatch(other, { fromBlock: deploymentBlock });
-        return settled ? inBoth : [];
-      }),
-    );
-    return [...new Set(refused.flat())].map((taskId) => ({ taskId, reason: "already_settled" }));
+  /** What was settled before a batch is what the batch that it names has, and all before that. */
+  async #settledBefore({ previous }: Batch, taskIds: readonly string[]): Promise<RefusedReceipt[]> {
+    const settled = await this.#dependencies.store.settledUpTo(previous, taskIds);
+    return settled.map((taskId) => ({ taskId, reason: "already_settled" }));
   }
 
   #refuse(batchId: string, refused: RefusedReceipt[]): BatchAnswer {

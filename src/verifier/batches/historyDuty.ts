@@ -16,8 +16,8 @@ export interface HistoryDutyDependencies {
 }
 
 /**
- * Takes note of batches that others have certified, so that no receipt of theirs is signed here once more. Whether they were
- * settled does not matter yet: it is asked when a receipt of theirs comes again.
+ * Takes note of batches that others have certified, so that no receipt of theirs is signed here on top of them. Whether they
+ * were settled does not matter: a batch that names one of them, or one after it, cannot be settled unless they were.
  */
 export class HistoryDuty {
   readonly #dependencies: HistoryDutyDependencies;
@@ -39,7 +39,7 @@ export class HistoryDuty {
     requireDistinct(receipts);
     requireContent(batch, receipts);
     await requireHistory(store, batch);
-    await store.recordBatchReceipts(batchId, receipts);
+    await store.recordBatchReceipts(batchId, batch.previous, receipts);
     logger.info({ batchId, facilitator: batch.facilitator, receipts: receipts.length }, "earlier batch recorded");
   }
 }

@@ -191,6 +191,11 @@ async function startVerifiers(net: Awaited<ReturnType<typeof startFacilitatorNet
           store = await open();
           daemon = await startVerifier(variables, { store, executor });
         },
+        /** The same verifier once more, on the same books, before an endpoint of its own. */
+        startBehind: async (rpcUrl: string): Promise<Daemon> => {
+          const own = { ...variables, OPG_PORT: "0", OPG_RPC_URL: rpcUrl };
+          return startVerifier(own, { store: await open(), executor });
+        },
       };
     }),
   );

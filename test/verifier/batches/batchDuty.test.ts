@@ -14,6 +14,7 @@ import { resultHashOf } from "#protocol/result.ts";
 import { batchContentOf, batchWith } from "#service/batchContent.ts";
 import type { FacilitatorStore } from "#store/facilitatorStore.ts";
 import { type BatchNetwork, startBatchNetwork } from "#test/facilitator/batches/batchNetwork.ts";
+import { startChainProxy } from "#test/facilitator/chainProxy.ts";
 
 /** What a verifier may be asked otherwise. */
 interface Changes {
@@ -51,8 +52,9 @@ describe("a verifier that is asked to sign a batch", function () {
     return batchWith(batchContentOf(receipts), { facilitator: net.facilitator.address, previous, epoch: 1n });
   };
 
-  const post = async (path: string, body: unknown, verifier = 0) => {
-    const response = await fetch(`${net.verifierDaemons[verifier]?.url}${path}`, {
+  const post = async (path: string, body: unknown, verifier: number | string = 0) => {
+    const url = typeof verifier === "string" ? verifier : net.verifierDaemons[verifier]?.url;
+    const response = await fetch(`${url}${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
@@ -64,7 +66,7 @@ describe("a verifier that is asked to sign a batch", function () {
     signDocument(signer, batchTypedData(batch, net.settlement));
 
   /** Has a verifier asked about a batch of these tasks that is right but for the changes. */
-  const ask = async (taskIds: readonly string[], changes: Changes = {}, verifier = 0) => {
+  const ask = async (taskIds: readonly string[], changes: Changes = {}, verifier: number | string = 0) => {
     const receipts = await receiptsOf(taskIds);
     const batch = { ...(await batchOf(receipts)), ...changes.batch };
     const shown = await Promise.all(
@@ -197,6 +199,57 @@ describe("a verifier that is asked to sign a batch", function () {
       net.demand();
       await net.ended(own, taskId, "settled");
       expect(refusalsOf((await ask([taskId])).answer)).to.deep.equal([{ taskId, reason: "already_settled" }]);
+    } finally {
+      store = shared;
+      await net.stopFacilitator(daemon);
+    }
+  });
+
+  it("takes the head's word for what is settled, where a search of the chain lags behind it", async () => {
+    const settlementAddress = net.network.contracts.settlement.toLowerCase();
+    const proxy = await startChainProxy(net.network.rpcUrl);
+    // The block of the last batch is not there yet for who searches.
+    proxy.disturbWith(({ method, params }) => {
+      const [filter] = params as { address?: string }[];
+      const isSearch = method === "eth_getLogs" && filter?.address?.toLowerCase() === settlementAddress;
+      return isSearch ? { result: [] } : undefined;
+    });
+    const lagging = (await net.verifierDaemons[0]?.startBehind(proxy.url)) ?? expect.fail("there is a verifier");
+    const { daemon, store: own } = await net.start("asked_behind");
+    const shared = store;
+    store = own;
+    try {
+      const taskId = await net.charge(own, payer, 5n);
+      net.demand();
+      await net.ended(own, taskId, "settled");
+      expect(refusalsOf((await ask([taskId], {}, lagging.url)).answer)).to.deep.equal([
+        { taskId, reason: "already_settled" },
+      ]);
+    } finally {
+      store = shared;
+      await net.stopFacilitator(daemon);
+      await lagging.stop();
+      await proxy.close();
+    }
+  });
+
+  it("names at once what it refuses for what it is and what is settled", async () => {
+    const { daemon, store: own } = await net.start("asked_for_both");
+    const shared = store;
+    store = own;
+    try {
+      const settled = await net.charge(own, payer, 5n);
+      net.demand();
+      await net.ended(own, settled, "settled");
+      // The head is not the batch that has it any more.
+      const later = await net.charge(own, payer, 5n);
+      net.demand();
+      await net.ended(own, later, "settled");
+      const refused = await net.charge(own, payer, 5n, { refusedBy: [0] });
+      expect(refusalsOf((await ask([settled, refused])).answer)).to.have.deep.members([
+        { taskId: refused, reason: "result_refused" },
+        { taskId: settled, reason: "already_settled" },
+      ]);
     } finally {
       store = shared;
       await net.stopFacilitator(daemon);
