@@ -22,6 +22,7 @@ const secondsOf = {
   "test/execution/recogniser.test.ts": 10,
   "test/facilitator/batches/batches.test.ts": 35,
   "test/facilitator/batches/faults.test.ts": 45,
+  "test/facilitator/batches/hostileVerifiers.test.ts": 15,
   "test/facilitator/batches/killed.test.ts": 40,
   "test/facilitator/losses.test.ts": 16,
   "test/facilitator/merchant/checksInMemory.test.ts": 14,

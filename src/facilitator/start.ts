@@ -76,7 +76,8 @@ export async function startFacilitator(
 /** An operator demands a batch by the signal SIGUSR2. */
 function startBatches(dependencies: ActingDependencies, config: FacilitatorConfig): Pick<Repeated, "stop"> {
   const terms = { receipts: config.OPG_BATCH_RECEIPTS, ageSeconds: config.OPG_BATCH_AGE_SECONDS };
-  const duty = createBatchDuty(terms, dependencies);
+  const stopping = new AbortController();
+  const duty = createBatchDuty(terms, dependencies, stopping.signal);
   const settling = repeat("settle batches", BATCH_EVERY_SECONDS, () => duty.advance(), dependencies.logger);
   const demand = (): void => {
     duty.demand();
@@ -86,6 +87,7 @@ function startBatches(dependencies: ActingDependencies, config: FacilitatorConfi
   return {
     stop: async () => {
       process.off("SIGUSR2", demand);
+      stopping.abort();
       await settling.stop();
     },
   };

@@ -24,6 +24,8 @@ export interface HttpCall<Schema extends z.ZodType> {
   body?: unknown;
   answer: Schema;
   timeoutSeconds: number;
+  /** Ends the wait before that. */
+  signal?: AbortSignal;
   /** Code of the error when nobody answers, or what answers is not an OPG process. */
   unavailable: Extract<ErrorCode, `${string}_unavailable`>;
   /** Beside those that every call has. */
@@ -84,7 +86,8 @@ export function httpOptions(call: Called) {
 async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; text: string }> {
   const maxBytes = call.maxBytes ?? 64 * 1024 * 1024;
   try {
-    const signal = AbortSignal.timeout(call.timeoutSeconds * 1000);
+    const timeout = AbortSignal.timeout(call.timeoutSeconds * 1000);
+    const signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
     const { statusCode, body } = await request(call.url, { ...httpOptions(call), signal });
     const chunks: Buffer[] = [];
     let length = 0;
@@ -99,8 +102,9 @@ async function exchange(call: HttpCall<z.ZodType>): Promise<{ status: number; te
   }
 }
 
-function problemOf(cause: Error, { timeoutSeconds }: Called): string {
+function problemOf(cause: Error, { timeoutSeconds, signal }: Called): string {
   if (cause instanceof AnswerTooLargeError) return cause.message;
+  if (signal?.aborted) return "was not waited for any longer";
   return cause.name === "TimeoutError" ? `did not answer in ${timeoutSeconds} s` : "does not answer";
 }
 

@@ -31,6 +31,8 @@ export interface Question {
   signature: string;
   receipts: readonly ShownReceipt[];
   certificatesOf: (taskIds: readonly string[]) => Promise<Map<string, BatchCertificate>>;
+  /** Ends the wait for whoever has not answered. */
+  signal: AbortSignal;
 }
 
 /** What a member says: 65 bytes over the batch, or what keeps it from that. */
@@ -54,7 +56,7 @@ export async function askVerifier(asked: Asked, question: Question): Promise<Ans
 }
 
 function send({ url }: Asked, question: Question, receipts: readonly ShownReceipt[]): Promise<BatchAnswer> {
-  const { batch, signature } = question;
+  const { batch, signature, signal } = question;
   const shown = receipts.map(({ certificate, ...receipt }) => {
     return certificate ? { ...receipt, certificate: certificateToJson(certificate) } : receipt;
   });
@@ -65,6 +67,7 @@ function send({ url }: Asked, question: Question, receipts: readonly ShownReceip
     body,
     answer: batchAnswerJson,
     timeoutSeconds: ANSWER_TIMEOUT_SECONDS,
+    signal,
     unavailable: "verifier_unavailable",
   });
 }

@@ -6,60 +6,71 @@ import { joinSignatures } from "#protocol/verdict.ts";
 import type { StoredBatch } from "#store/facilitatorBatches.ts";
 import { type Answer, type Asked, askVerifier, type Question } from "./askVerifier.ts";
 import type { BatchDependencies } from "./batchDependencies.ts";
+import { collectAnswers, type Said } from "./collectAnswers.ts";
+import { HistoryTeacher, isHistoryMissing } from "./historyTeacher.ts";
 import { makeBatch } from "./makeBatch.ts";
 import { type Objections, type RefusedBy, receiptsToSetAside } from "./receiptsToSetAside.ts";
-import { missingBatch, teachHistory } from "./teachHistory.ts";
 
-/** Each round leaves out what was refused in the one before; more are not to be expected of honest verifiers. */
-const MAX_ROUNDS = 4;
 /** A refused receipt is asked about again after so long, then after twice as long each time. */
 const FIRST_RETRY_SECONDS = 60;
 const MAX_RETRY_SECONDS = 24 * 3600;
 
-type Said = { verifier: string; answer: Answer };
+/** What was said of a batch, and by whose members. */
+interface Heard {
+  said: readonly Said[];
+  set: CurrentVerifiers;
+}
 
 /** Has batches signed by a quorum, without the receipts that verifiers refuse. */
 export class BatchCertifier {
   readonly #dependencies: BatchDependencies;
+  readonly #teacher: HistoryTeacher;
 
   constructor(dependencies: BatchDependencies) {
     this.#dependencies = dependencies;
+    this.#teacher = new HistoryTeacher(dependencies);
   }
 
   /**
-   * Asks all members to sign. What they refuse is set aside and the rest asked about again.
+   * Asks all members to sign. What they refuse is set aside, and they are asked about the rest, once: a member that names then
+   * what it did not name before only goes without its signature.
    *
    * @returns the certified batch, or nothing where there is no quorum yet or the batch was given up
    * @throws OpgError `chain_unavailable`
    */
   async certify(stored: StoredBatch): Promise<StoredBatch | undefined> {
+    const first = await this.#hear(stored);
+    if (!first) return undefined;
+    const objections = await this.#objectionsTo(first);
+    if (objections.size === 0) return this.#conclude(stored, first);
+    const rest = await this.#setAside(stored, objections);
+    const second = rest && (await this.#hear(rest));
+    return second && this.#conclude(rest, second);
+  }
+
+  /** @returns nothing where the batch was given up, or the process is to end */
+  async #hear(stored: StoredBatch): Promise<Heard | undefined> {
+    const { verifierSet, stopping } = this.#dependencies;
+    const set = await verifierSet.current();
+    if (await this.#dropIfStale(stored, set)) return undefined;
+    const said = await this.#askAll(stored, set);
+    return stopping.aborted ? undefined : { said, set };
+  }
+
+  async #conclude(stored: StoredBatch, { said, set }: Heard): Promise<StoredBatch | undefined> {
     const { store, logger } = this.#dependencies;
-    let current = stored;
-    for (let round = 1; round <= MAX_ROUNDS; round++) {
-      const set = await this.#dependencies.verifierSet.current();
-      if (await this.#dropIfStale(current, set)) return undefined;
-      const said = await this.#askAll(current, set);
-      const objections = await this.#objectionsTo(said, set);
-      if (objections.size > 0) {
-        const rest = await this.#setAside(current, objections);
-        if (!rest) return undefined;
-        current = rest;
-        continue;
-      }
-      const signed = said.flatMap(({ verifier: signer, answer }) =>
-        "signature" in answer ? [{ signer, signature: answer.signature }] : [],
-      );
-      const { batchId } = current;
-      if (signed.length < set.threshold) {
-        logger.warn({ batchId, signatures: signed.length, threshold: set.threshold }, "too few sign the batch yet");
-        return undefined;
-      }
-      const signatures = joinSignatures(signed);
-      await store.recordBatchCertificate(batchId, signatures);
-      logger.info({ batchId, signatures: signed.length }, "batch certified");
-      return { ...current, state: "certified", signatures };
+    const { batchId } = stored;
+    const signed = said.flatMap(({ verifier: signer, answer }) =>
+      "signature" in answer ? [{ signer, signature: answer.signature }] : [],
+    );
+    if (signed.length < set.threshold) {
+      logger.warn({ batchId, signatures: signed.length, threshold: set.threshold }, "too few sign the batch yet");
+      return undefined;
     }
-    return undefined;
+    const signatures = joinSignatures(signed);
+    await store.recordBatchCertificate(batchId, signatures);
+    logger.info({ batchId, signatures: signed.length }, "batch certified");
+    return { ...stored, state: "certified", signatures };
   }
 
   /** Nobody signs a batch any more that another one overtook, or that names a set which was replaced. */
@@ -73,30 +84,29 @@ export class BatchCertifier {
     return true;
   }
 
-  async #askAll({ batchId, batch }: StoredBatch, { members }: CurrentVerifiers): Promise<Said[]> {
-    const { network, wallet, store } = this.#dependencies;
-    const question: Question = {
+  async #askAll({ batchId, batch }: StoredBatch, { members, threshold }: CurrentVerifiers): Promise<Said[]> {
+    const { network, wallet, store, stopping } = this.#dependencies;
+    const asked = {
       ...{ batchId, batch },
       signature: await signDocument(wallet, batchTypedData(batch, domainIn(network, "settlement"))),
       receipts: await store.shownReceipts(batchId),
-      certificatesOf: (taskIds) => store.certificatesOf(taskIds),
+      certificatesOf: (taskIds: readonly string[]) => store.certificatesOf(taskIds),
     };
-    const known = network.verifiers.filter(({ address }) => members.includes(address));
-    const said = await Promise.all(
-      known.map(async ({ address: verifier, url }) => {
-        const answer = await this.#ask({ verifier, url }, question);
-        return answer ? [{ verifier, answer }] : [];
-      }),
-    );
-    return said.flat();
+    return collectAnswers({
+      members: network.verifiers
+        .filter(({ address }) => members.includes(address))
+        .map(({ address: verifier, url }) => ({ verifier, url })),
+      ...{ threshold, stopping },
+      ask: (member, signal) => this.#ask(member, { ...asked, signal }),
+    });
   }
 
   async #ask(asked: Asked, question: Question): Promise<Answer | undefined> {
     try {
-      return await askVerifier(asked, question).catch(async (error: unknown) => {
-        await teachHistory(this.#dependencies, asked, missingBatch(error));
-        return askVerifier(asked, question);
-      });
+      const answer = await askVerifier(asked, question).catch(isHistoryMissing);
+      if (answer !== false) return answer;
+      await this.#teacher.teach(asked, question.batch.previous);
+      return await askVerifier(asked, question);
     } catch (error) {
       const { verifier } = asked;
       this.#dependencies.logger.warn({ batchId: question.batchId, verifier, err: error }, "a verifier signs no batch");
@@ -104,7 +114,7 @@ export class BatchCertifier {
     }
   }
 
-  async #objectionsTo(said: readonly Said[], { members, threshold }: CurrentVerifiers): Promise<Objections> {
+  async #objectionsTo({ said, set: { members, threshold } }: Heard): Promise<Objections> {
     const refusals: RefusedBy[] = said.flatMap(({ verifier, answer }) =>
       "refused" in answer ? [{ verifier, refused: answer.refused }] : [],
     );

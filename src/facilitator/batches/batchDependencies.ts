@@ -10,4 +10,6 @@ export interface BatchDependencies extends Pick<
   batches: Pick<BatchesAdapter, "headOf" | "settledBatch" | "populateSettleBatch">;
   /** Accounts at this facilitator, at the newest block. */
   readAccounts: (payers: readonly string[]) => Promise<AccountState[]>;
+  /** Aborted when the process is to end: nobody is waited for then. */
+  stopping: AbortSignal;
 }

@@ -6,8 +6,12 @@ import { BatchDuty, type BatchTerms } from "./batchDuty.ts";
 /** A facilitator whose oldest receipt is older than a quarter of the withdrawal delay releases no more: half of that is early. */
 const DELAYS_PART = 8;
 
-/** Connects the duty to the chain. */
-export function createBatchDuty(terms: BatchTerms, dependencies: Dependencies): BatchDuty {
+/**
+ * Connects the duty to the chain.
+ *
+ * @param stopping - aborted when the process is to end
+ */
+export function createBatchDuty(terms: BatchTerms, dependencies: Dependencies, stopping: AbortSignal): BatchDuty {
   const { network, provider, wallet } = dependencies;
   const { settlement, payerReader, taskEscrow } = network.contracts;
   const reader = new AccountReaderAdapter(payerReader, taskEscrow, provider);
@@ -15,7 +19,7 @@ export function createBatchDuty(terms: BatchTerms, dependencies: Dependencies): 
   return new BatchDuty(
     { ...terms, ageSeconds: Math.min(terms.ageSeconds, latest) },
     {
-      ...dependencies,
+      ...{ ...dependencies, stopping },
       batches: new BatchesAdapter(settlement, provider),
       readAccounts: async (payers) => reader.read(wallet.address, payers, await provider.getBlockNumber()),
     },
