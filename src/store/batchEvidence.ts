@@ -3,6 +3,7 @@ import type { BatchCertificate, ShownReceipt } from "#protocol/batchMessages.ts"
 import { resultJson } from "#protocol/result.ts";
 import { signedReleaseJson, taskJson } from "#protocol/task.ts";
 import { signedVerdictJson } from "#protocol/verdict.ts";
+import type { PartyReceipt } from "./facilitatorBatches.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 
 type Db = Kysely<FacilitatorSchema>;
@@ -17,6 +18,20 @@ export async function findShownReceipts(db: Db, batchId: string): Promise<ShownR
     .orderBy("batchReceipts.leaf")
     .execute();
   return rows.map(({ signature, ...row }) => ({ ...row, signature: signature ?? "0x" }));
+}
+
+/** The receipts of a batch that a party pays or is paid by, in the order of their leaves. */
+export async function findPartyReceipts(db: Db, batchId: string, party: string): Promise<PartyReceipt[]> {
+  const rows = await db
+    .selectFrom("batchReceipts")
+    .innerJoin("tasks", "tasks.taskId", "batchReceipts.taskId")
+    .select(["salt", "batchReceipts.taskId", "resultHash", "batchReceipts.payer", "payout", "amount"])
+    .select([sql<string>`tasks.task ->> 'model'`.as("model"), sql<string>`tasks.task ->> 'node'`.as("node")])
+    .where("batchId", "=", batchId)
+    .where((where) => where.or([where("batchReceipts.payer", "=", party), where("payout", "=", party)]))
+    .orderBy("leaf")
+    .execute();
+  return rows.map(({ model, node, ...receipt }) => ({ receipt, model, node }));
 }
 
 /** What convinces a verifier that did not see these tasks. */

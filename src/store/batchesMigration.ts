@@ -69,6 +69,15 @@ export const batchesMigration: Migration = {
   },
 };
 
+/** Each party's own, without a look at the others'; either serves for all of a batch as well. */
+export const partyReceiptsMigration: Migration = {
+  async up(db: Kysely<BatchTables>) {
+    await sql`create index batch_receipts_of_payer on batch_receipts (batch_id, payer)`.execute(db);
+    await sql`create index batch_receipts_of_payout on batch_receipts (batch_id, payout)`.execute(db);
+    await sql`drop index batch_receipts_of_batch`.execute(db);
+  },
+};
+
 async function createBatches(db: Kysely<BatchTables>): Promise<void> {
   await db.schema
     .createTable("batches")

@@ -5,7 +5,7 @@ import { type Result, resultJson } from "#protocol/result.ts";
 import type { BatchState } from "./batchesMigration.ts";
 import type { FacilitatorSchema } from "./facilitatorSchema.ts";
 import type { StoredTransaction } from "./facilitatorTransactions.ts";
-import { findCertificates, findShownReceipts } from "./batchEvidence.ts";
+import { findCertificates, findPartyReceipts, findShownReceipts } from "./batchEvidence.ts";
 import { insertReceipts } from "./insertReceipts.ts";
 
 /** A batch as it was shown to verifiers. */
@@ -34,6 +34,13 @@ export interface UnsettledReceipt {
   certifiedAt: number;
   /** How often a verifier kept it out of a batch. */
   timesRefused: number;
+}
+
+/** A receipt, and what its parties cannot tell from it. */
+export interface PartyReceipt {
+  receipt: BatchReceipt;
+  model: string;
+  node: string;
 }
 
 /** A receipt that a verifier refused, and when it is asked about again. */
@@ -69,6 +76,8 @@ export interface FacilitatorBatches {
   unfinishedBatches(): Promise<StoredBatch[]>;
   findBatch(batchId: string): Promise<StoredBatch | undefined>;
   receiptsOf(batchId: string): Promise<BatchReceipt[]>;
+  /** The receipts of a batch that a party pays or is paid by, as far as their tasks are not forgotten. */
+  partyReceipts(batchId: string, party: string): Promise<PartyReceipt[]>;
   /** As verifiers are shown them, in the order of their leaves. */
   shownReceipts(batchId: string): Promise<ShownReceipt[]>;
   certificatesOf(taskIds: readonly string[]): Promise<Map<string, BatchCertificate>>;
@@ -118,7 +127,13 @@ function durableWrites(db: Db): Pick<FacilitatorBatches, (typeof batchWrites)[nu
 }
 
 type ReadOfBatches =
-  "unfinishedBatches" | "findBatch" | "receiptsOf" | "shownReceipts" | "transactionOfBatch" | "settledBatchOf";
+  | "unfinishedBatches"
+  | "findBatch"
+  | "receiptsOf"
+  | "partyReceipts"
+  | "shownReceipts"
+  | "transactionOfBatch"
+  | "settledBatchOf";
 
 function readsOfBatches(db: Db): Pick<FacilitatorBatches, ReadOfBatches> {
   return {
@@ -137,6 +152,7 @@ function readsOfBatches(db: Db): Pick<FacilitatorBatches, ReadOfBatches> {
         .where("batchId", "=", batchId)
         .orderBy("leaf")
         .execute(),
+    partyReceipts: (batchId, party) => findPartyReceipts(db, batchId, party),
     shownReceipts: (batchId) => findShownReceipts(db, batchId),
     transactionOfBatch: (batchId) => {
       const ofBatch = db.selectFrom("transactions").selectAll().where("subject", "=", batchId);

@@ -6,7 +6,7 @@ import type { LostShare } from "./facilitatorClaims.ts";
 import { paymentsMigration, type PaymentsTable } from "./paymentsMigration.ts";
 import { type AccountsTable, prefundedMigration } from "./prefundedMigration.ts";
 import { sponsoredPerTokenMigration } from "./sponsoredPerTokenMigration.ts";
-import { batchesMigration, type BatchTables } from "./batchesMigration.ts";
+import { batchesMigration, partyReceiptsMigration, type BatchTables } from "./batchesMigration.ts";
 import { attemptsMigration } from "./attemptsMigration.ts";
 import { claimsMigration } from "./claimsMigration.ts";
 import { endedBlockMigration } from "./endedBlockMigration.ts";
@@ -146,6 +146,7 @@ export const facilitatorMigrations: Readonly<Record<string, Migration>> = {
   "009_prefunded": prefundedMigration,
   "010_batches": batchesMigration,
   "011_uncovered": uncoveredMigration,
+  "012_party_receipts": partyReceiptsMigration,
 };
 
 async function createTasks(db: Db): Promise<void> {

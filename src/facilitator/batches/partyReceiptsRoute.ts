@@ -42,14 +42,8 @@ async function receiptsOf(store: FacilitatorStore, batchId: string, party: strin
     const message = `Batch ${batchId} is not settled here; ask the facilitator whose batch it is.`;
     throw new OpgError("not_settled_yet", message, { batchId });
   }
-  const all = await store.receiptsOf(batchId);
-  const own = all.filter(({ payer, payout }) => payer === party || payout === party);
-  const certificates = await store.certificatesOf(own.map(({ taskId }) => taskId));
-  const receipts = own.flatMap((receipt) => {
-    const task = certificates.get(receipt.taskId)?.task;
-    return task ? [{ receipt: batchReceiptToJson(receipt), model: task.model, node: task.node }] : [];
-  });
-  return { batchId, receipts };
+  const own = await store.partyReceipts(batchId, party);
+  return { batchId, receipts: own.map(({ receipt, ...task }) => ({ receipt: batchReceiptToJson(receipt), ...task })) };
 }
 
 function readRequest(given: unknown): z.output<typeof requestJson> {

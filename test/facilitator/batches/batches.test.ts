@@ -39,8 +39,19 @@ describe("batches, on a real chain with three verifiers", function () {
     expect({ node: nodeAmount, verifiers: verifierAmount, treasury: treasuryAmount }).to.deep.equal(
       splitCharge(330n, { verifierBps: 1000n, treasuryBps: 500n }),
     );
+    const ofParty = async (party: string) => {
+      const own = await store.partyReceipts(settled?.batchId ?? "", party);
+      return own.map(({ receipt: { taskId }, node }) => ({ taskId, node }));
+    };
+    const [first, second, third] = taskIds.map((taskId) => ({ taskId, node: net.node.address }));
+    expect(await ofParty(alice.address)).to.have.deep.members([first, second]);
+    expect(await ofParty(bob.address)).to.deep.equal([third]);
     for (const taskId of taskIds) {
       const proof = await net.proofOf(daemon, taskId);
+      expect(await ofParty(proof.receipt.payout)).to.have.deep.members([first, second, third]);
+      expect(
+        (await store.partyReceipts(proof.batchId, proof.receipt.payer)).map(({ receipt }) => receipt),
+      ).to.deep.include(proof.receipt);
       expect(checkBatchProof(proof, net.settlement)).to.deep.include({ ok: true, batchId: settled?.batchId });
       expect(proof.receipt.taskId).to.equal(taskId);
       expect(proof.transaction).to.equal(settled?.transactionHash);

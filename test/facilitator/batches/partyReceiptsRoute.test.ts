@@ -22,13 +22,13 @@ const receipts: BatchReceipt[] = payers.map(({ address }, index) => ({
   payout: payout.address,
   amount: 5n,
 }));
-const certificates = receipts.map(({ taskId }) => [taskId, { task: { model: id("model"), node: payout.address } }]);
-
 /** As far as the route asks it. */
 const store = {
   findBatch: (name: string) => Promise.resolve(name === batchId ? { batchId, state: "settled" } : undefined),
-  receiptsOf: () => Promise.resolve(receipts),
-  certificatesOf: () => Promise.resolve(new Map(certificates as never)),
+  partyReceipts: (_: string, party: string) => {
+    const own = receipts.filter(({ payer, payout }) => payer === party || payout === party);
+    return Promise.resolve(own.map((receipt) => ({ receipt, model: id("model"), node: payout.address })));
+  },
 } as unknown as FacilitatorStore;
 
 describe("GET /batches/{batchId}/receipts/{party}", () => {
