@@ -17,7 +17,8 @@ export class SessionWorker {
   #loaded: string[] = [];
 
   constructor(engine: Uint8Array, maxSessions: number) {
-    this.#thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData: engine });
+    // In an object: the engine takes what its thread is given for its own name, and would write out every byte of an array.
+    this.#thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { engine } });
     this.#maxSessions = maxSessions;
     this.#started = new Promise((resolve) => {
       this.#thread.once("message", () => resolve(undefined));

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "#scripts/network/freePort.ts";
@@ -34,8 +35,9 @@ async function start() {
   return { server, root };
 }
 
-// Outside of every suite: after all of them.
-after(async () => {
+// Outside of every suite: after all of them. What hundreds of databases leave are gigabytes in as many files.
+after(async function () {
+  this.timeout(180_000);
   if (!running) return;
   const { server, root } = await running;
   // An immediate shutdown: nothing has to be on disk that is thrown away.
@@ -43,6 +45,6 @@ after(async () => {
   await server.process.ended;
   // Where the server may not write below a private folder, its data lie elsewhere.
   const elsewhere = join(root, "database", "elsewhere");
-  if (existsSync(elsewhere)) rmSync(readFileSync(elsewhere, "utf8"), { recursive: true });
-  rmSync(root, { recursive: true });
+  if (existsSync(elsewhere)) await rm(readFileSync(elsewhere, "utf8"), { recursive: true });
+  await rm(root, { recursive: true });
 });

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -8,8 +8,12 @@ import { freePort } from "#scripts/network/freePort.ts";
 const program = fileURLToPath(new URL("programs/printPorts.ts", import.meta.url));
 
 describe("freePort", () => {
+  const children: ChildProcess[] = [];
+
+  after(() => children.forEach((child) => child.kill()));
+
   it("gives no port that another living process was given", async () => {
-    const others = await Promise.all([portsOfProcess(), portsOfProcess()]);
+    const others = await Promise.all([portsOfProcess(children), portsOfProcess(children)]);
     const own = await Promise.all(Array.from({ length: 20 }, freePort));
     const all = [...own, ...others.flat()];
     expect(new Set(all)).to.have.lengthOf(60);
@@ -31,11 +35,10 @@ describe("freePort", () => {
   });
 });
 
-/** Twenty ports that a process of its own was given; it lives until this one ends. */
-async function portsOfProcess(): Promise<number[]> {
+/** Twenty ports that a process of its own was given; it lives on. */
+async function portsOfProcess(children: ChildProcess[]): Promise<number[]> {
   const child = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"] });
-  child.unref();
-  after(() => child.kill());
+  children.push(child);
   const ports: number[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     if (ports.push(Number(line)) === 20) return ports;
