@@ -163,7 +163,7 @@ describe("batches, on a real chain with three verifiers", function () {
     }
 
     await third?.start();
-    const known = () => Promise.all(missed.map((batchId) => third?.store.knowsBatch(batchId)));
+    const known = () => Promise.all(missed.map(async (batchId) => third?.store.knowsBatch(batchId)));
     expect(await known()).to.deep.equal([false, false]);
     const [next = ""] = await chargeSeveral(payer, [4n]);
     net.demand();
