@@ -118,6 +118,7 @@ function conclude(
     const { from: payer, permitted, witness } = permit2Authorization;
     const about = { payment: digest, payer, payee: witness.to, amount: permitted.amount, block: facts.block.number };
     dependencies.logger.info(about, "merchant's payment claimed");
+    dependencies.payers.follow({ token: permitted.token, payer });
   }
   return checkOutcome(dependencies, payment, outcome, { ...facts, allowance: allowanceOf(payment, facts) });
 }
