@@ -120,6 +120,20 @@ export class PayerStates {
   }
 
   /**
+   * The same as far as it is in memory, at once; a nonce that nothing is known of counts as unused. For who goes on with it
+   * while {@link factsOf} is on its way.
+   *
+   * @returns nothing where the payer's funds are not known, or its contract would have to be asked
+   */
+  rememberedFactsOf({ token, payer, nonce }: PaymentQuestion): (PaymentFacts & { block: ObservedBlock }) | undefined {
+    const key = keyOf({ token, payer });
+    const funds = this.#walletsOf(token).peek(key) ?? this.#strangers.peek(key);
+    if (!this.#facts.block || funds === undefined || funds.payerHasCode) return undefined;
+    const bits = this.#words.peek(`${payer}:${nonce >> 8n}`) ?? 0n;
+    return { ...funds, block: this.#facts.freshBlock(), nonceUsed: isSet(bits, nonce) };
+  }
+
+  /**
    * The same without a trace: for payments that were not signed by the payer's own key, but may have been by a payer with code.
    *
    * @throws OpgError `chain_unavailable`
