@@ -45,6 +45,7 @@ export class BlockFacts {
   #block: ObservedBlock | undefined;
   #advancing: Promise<ObservedBlock> | undefined;
   #reading: Promise<void> | undefined;
+  #isReadingDue = false;
 
   constructor(dependencies: BlockFactsDependencies, source: FactSource) {
     this.#dependencies = dependencies;
@@ -102,7 +103,7 @@ export class BlockFacts {
     const { number, timestamp, hash } = head.newest;
     const newest: ObservedBlock = { number, timestamp, hash };
     if (hash === this.#block?.hash) return this.#block;
-    const reading = this.#source.readDue(number);
+    const reading = this.#readDue(number);
     const timer = new AbortController();
     const timeout = sleep(ADVANCE_MS, undefined, { signal: timer.signal }).catch(() => undefined);
     const inTime = await Promise.race([reading, timeout]).finally(() => timer.abort());
@@ -116,6 +117,13 @@ export class BlockFacts {
     // Whoever asks for something that failed reads it anew, and is told why.
     else reading.then(take, () => undefined);
     return newest;
+  }
+
+  /** An endpoint that is still at the block before is not asked for more: what it would say is read when it is asked for. */
+  #readDue(blockNumber: number): Promise<() => void> {
+    if (this.#isReadingDue) return Promise.resolve(() => undefined);
+    this.#isReadingDue = true;
+    return this.#source.readDue(blockNumber).finally(() => (this.#isReadingDue = false));
   }
 
   #readMissing(): Promise<void> {

@@ -58,6 +58,11 @@ export class FollowedSet<Question, Value> {
     return entry.value;
   }
 
+  /** The value of what is kept, without asking for it. */
+  peek(key: string): Value | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
   /** What was asked for and is not known. */
   missing(): Followed<Question, Value>[] {
     return [...this.#missing];
@@ -77,10 +82,11 @@ export class FollowedSet<Question, Value> {
     for (const entry of this.#entries.values()) entry.value = undefined;
   }
 
-  /** Notes what was read, in the order of `entries`. */
+  /** Notes what was read, in the order of `entries`. What there is no answer for is not read again before somebody asks. */
   know(entries: readonly Followed<Question, Value>[], values: readonly (Value | undefined)[]): void {
     entries.forEach((entry, index) => {
       entry.value = values[index];
+      if (entry.value === undefined) entry.isFollowed = false;
       this.#missing.delete(entry);
     });
   }
@@ -98,5 +104,7 @@ export class FollowedSet<Question, Value> {
   #remove(key: string, entry: Followed<Question, Value>): void {
     this.#entries.delete(key);
     this.#missing.delete(entry);
+    // Whoever waits for it still must not take it for one of a later block.
+    entry.value = undefined;
   }
 }

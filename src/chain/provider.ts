@@ -33,6 +33,7 @@ export interface ChainObserver {
 export class ChainProvider extends JsonRpcProvider {
   readonly #observer: ChainObserver | undefined;
   readonly #agreement: Agreement | undefined;
+  #nextId = 1;
 
   /**
    * @param rpcUrls - http(s) URLs of the chain's endpoints, or of its only one; they may hold access keys, so errors do not
@@ -61,6 +62,18 @@ export class ChainProvider extends JsonRpcProvider {
     if (actual === chainId) return;
     const words = `The chain at the network's rpcUrl is ${actual}, not ${chainId}; correct rpcUrl.`;
     throw new OpgError("configuration", words, { expected: chainId, actual });
+  }
+
+  /** At once: ethers lets every request wait for a timer, so that others may join it, also where none may. */
+  override async send(method: string, params: unknown[] | Record<string, unknown>): Promise<unknown> {
+    if (this.destroyed) return super.send(method, params);
+    this._start();
+    const payload: JsonRpcPayload = { method, params, id: this.#nextId++, jsonrpc: "2.0" };
+    const answers: (JsonRpcResult | JsonRpcError)[] = await this._send(payload);
+    const answer = answers.find(({ id }) => id === payload.id);
+    if (!answer) throw unavailable(new Error("the answer is to another request"));
+    if ("error" in answer) throw this.getRpcError(payload, answer);
+    return answer.result;
   }
 
   override async _send(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {

@@ -1,7 +1,8 @@
 import { id, type Provider, toBeHex, zeroPadValue } from "ethers";
+import { OpgError } from "#protocol/errors.ts";
 import type { ProxyAuthorization, ProxyScheme } from "#protocol/proxyPayment.ts";
 import { searchBlocks } from "./blockRange.ts";
-import { isProxySettlement } from "./x402Proxy.ts";
+import { isProxySettlement, isSettlementOfAnother } from "./x402Proxy.ts";
 
 const TRANSFER = id("Transfer(address,address,uint256)");
 
@@ -25,7 +26,7 @@ export interface SearchedPayment {
 export interface FoundTransfers {
   /** The call by which exactly this authorization paid exactly this amount, and the block that holds it. */
   settlement: { hash: string; blockNumber: number } | undefined;
-  /** Whether the payee got the amount from the payer at all, in whatever way. */
+  /** Whether the payee got the amount from the payer at all, in whatever way but by another authorization. */
   isPaidSomehow: boolean;
 }
 
@@ -45,20 +46,21 @@ export async function findProxyTransfers(provider: Provider, searched: SearchedP
   const paid = transfers.filter(({ data }) => data === toBeHex(amount, 32));
   const hashes = [...new Set(paid.map(({ transactionHash }) => transactionHash))];
   const calls = await Promise.all(hashes.map((hash) => readCall(provider, hash)));
-  const hash = hashes.find((_, index) => {
-    const call = calls[index];
-    return call !== undefined && isProxySettlement(scheme, authorization, amount, call);
-  });
+  const hash = hashes[calls.findIndex((call) => isProxySettlement(scheme, authorization, amount, call))];
   const blockNumber = paid.find(({ transactionHash }) => transactionHash === hash)?.blockNumber;
   const settlement = hash === undefined || blockNumber === undefined ? undefined : { hash, blockNumber };
-  return { settlement, isPaidSomehow: hashes.length > 0 };
+  const isPaidSomehow = calls.some((call) => !isSettlementOfAnother(authorization, call));
+  return { settlement, isPaidSomehow };
 }
 
-async function readCall(provider: Provider, hash: string): Promise<ProxyCall | undefined> {
+async function readCall(provider: Provider, hash: string): Promise<ProxyCall> {
   const known = readCalls.get(hash);
   if (known) return known;
   const transaction = await provider.getTransaction(hash);
-  if (!transaction) return undefined;
+  if (!transaction) {
+    const words = "The chain shows a transfer and not its transaction; try again in a moment.";
+    throw new OpgError("chain_unavailable", words, { hash });
+  }
   const call = { to: transaction.to, data: transaction.data };
   readCalls.set(hash, call);
   const [oldest] = readCalls.keys();

@@ -29,6 +29,22 @@ export function populateProxySettle(scheme: ProxyScheme, payload: ProxyPayload, 
   return { to: proxyAddresses[scheme], data };
 }
 
+/**
+ * Whether a call hands on another authorization than this one: what such a transaction moves was for something else. Which
+ * contract it calls does not matter, for every facilitator has an entry of its own, with the proxy's functions.
+ */
+export function isSettlementOfAnother(
+  { from, nonce }: Pick<ProxyAuthorization, "from" | "nonce">,
+  { data }: Pick<Call, "data">,
+): boolean {
+  const parsed = exactAbi.parseTransaction({ data }) ?? uptoAbi.parseTransaction({ data });
+  if (!parsed || !SETTLE.has(parsed.name)) return false;
+  const { permit, owner } = parsed.args.toObject(true) as Arguments;
+  return owner !== from || permit["nonce"] !== nonce;
+}
+
+const SETTLE: ReadonlySet<string> = new Set(["settle", "settleWithPermit"]);
+
 type Arguments = Readonly<Record<"permit" | "witness", Readonly<Record<string, unknown>>>> &
   Readonly<Record<string, unknown>>;
 
@@ -44,7 +60,7 @@ export function isProxySettlement(
 ): boolean {
   if (call.to !== proxyAddresses[scheme] && call.to !== witness.facilitator) return false;
   const parsed = (scheme === "exact" ? exactAbi : uptoAbi).parseTransaction({ data: call.data });
-  if (!parsed || !["settle", "settleWithPermit"].includes(parsed.name)) return false;
+  if (!parsed || !SETTLE.has(parsed.name)) return false;
   const given = parsed.args.toObject(true) as Arguments;
   const { permit, owner } = given;
   const pairs: [unknown, unknown][] = [

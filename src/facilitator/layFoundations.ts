@@ -74,11 +74,11 @@ function followPayers(
   age: Pick<PayerStatesDependencies, "clock" | "maxBlockAgeSeconds">,
 ): Pick<Foundations, "payers" | "accounts"> {
   const head = new ChainHead(provider);
-  const { payerReader, taskEscrow } = contracts;
+  const { opg, payerReader, taskEscrow } = contracts;
   const reader = new PayerReaderAdapter(payerReader, provider);
   const accountReader = new AccountReaderAdapter(payerReader, taskEscrow, provider);
   return {
-    payers: new PayerStates({ provider, head, reader, ...age }),
+    payers: new PayerStates({ provider, token: opg, head, reader, ...age }),
     accounts: new AccountStates({
       head,
       read: (payers, block) => accountReader.read(facilitator, payers, block),

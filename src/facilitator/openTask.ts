@@ -12,6 +12,9 @@ import type { SentTransaction } from "./outbox.ts";
 import { sponsorAllowance } from "./sponsorAllowance.ts";
 import type { Opening } from "./taskOpener.ts";
 
+/** Less than a caller waits for the lock: a task that nobody waits for any more is not to be locked, and refunded later. */
+const PATIENCE_SECONDS = 45;
+
 /**
  * Makes sure of a claimed task's money, by locking it unless the claim goes without, then releases the task; a claim whose
  * money cannot be had is rejected. Whichever it is, is in the store when the promise resolves.
@@ -50,9 +53,10 @@ export function sendOpening(
   { escrow, terms, outbox }: Dependencies,
   { taskId, task, signature, validAfter }: Claim,
 ): Promise<SentTransaction> {
-  if (validAfter === null) return outbox.send(taskId, "open", escrow.populateOpen(task, signature));
+  const patience = { patienceSeconds: PATIENCE_SECONDS };
+  if (validAfter === null) return outbox.send(taskId, "open", escrow.populateOpen(task, signature), patience);
   const call = escrow.populateOpenUpto(task, terms.facilitator, validAfter, signature);
-  return outbox.send(taskId, "open", call, { sender: "signer" });
+  return outbox.send(taskId, "open", call, { sender: "signer", ...patience });
 }
 
 /**

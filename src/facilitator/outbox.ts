@@ -41,6 +41,8 @@ export interface Sending {
   sender?: SenderRule;
   /** Gas that is enough, where it is known, when its turn comes, that the call goes through: then nothing is asked. */
   knownGas?: () => Promise<bigint | undefined>;
+  /** How long to wait for a signer; without end where left out. */
+  patienceSeconds?: number;
 }
 
 /**
@@ -103,15 +105,17 @@ export class Outbox {
    * is spent on it.
    *
    * @param subject - the taskId or payment digest that it belongs to
-   * @throws CallReverted when the contract would refuse it now, OpgError `chain_unavailable` before anything is stored
+   * @throws CallReverted when the contract would refuse it now, OpgError `chain_unavailable` before anything is stored, also where
+   * no signer has room in time
    */
   async send(
     subject: string,
     purpose: TransactionPurpose,
     call: Call,
-    { sender = "anyone", knownGas }: Sending = {},
+    sending: Sending = {},
   ): Promise<SentTransaction> {
-    const signer = await this.signers.take(sender);
+    const { sender = "anyone", knownGas, patienceSeconds } = sending;
+    const signer = await this.signers.take(sender, patienceSeconds);
     let stored: StoredTransaction;
     let signedHash: string | undefined;
     try {
@@ -126,7 +130,7 @@ export class Outbox {
       this.signers.release(signer.address);
       if (sender !== "signer" || signer.isOwner || !isNotASigner(error)) throw error;
       this.signers.unauthorize(signer);
-      return this.send(subject, purpose, call, { sender, ...(knownGas ? { knownGas } : {}) });
+      return this.send(subject, purpose, call, sending);
     }
     this.signers.noteNonce(stored.signer, stored.nonce);
     if (stored.hash !== signedHash) {

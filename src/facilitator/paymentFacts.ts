@@ -39,8 +39,8 @@ export async function taskPaymentFacts(
 }
 
 /**
- * What the chain says about a payment. Only whose own key has signed is followed by {@link PayerStates}: anybody could
- * otherwise have it follow wallets without end, in others' names.
+ * What the chain says about a payment. Only whose own key has signed may come to be followed by {@link PayerStates}:
+ * anybody could otherwise have it follow wallets without end, in others' names.
  *
  * @throws OpgError `chain_unavailable`
  */

@@ -9,9 +9,11 @@ export interface FeedSettings {
   /** How long a follower is told nothing, before it is told that the connection lives. */
   heartbeatSeconds: number;
   maxFollowers: number;
+  /** How many of these one address may be, so that none keeps the others out. */
+  maxPerAddress: number;
 }
 
-const usual: FeedSettings = { pollSeconds: 0.3, heartbeatSeconds: 15, maxFollowers: 1_000 };
+const usual: FeedSettings = { pollSeconds: 0.3, heartbeatSeconds: 15, maxFollowers: 1_000, maxPerAddress: 100 };
 
 /** Reads how some settlements stand. */
 export type ReadStatuses = (ids: readonly string[]) => Promise<SettlementStatus[]>;
@@ -26,6 +28,8 @@ export class SettlementStatusFeed {
   readonly #draining: AbortSignal;
   readonly #settings: FeedSettings;
   readonly #followers = new Set<Follower>();
+  /** How many of them there are of each address. */
+  readonly #ofAddress = new Map<string, number>();
   #polling: Repeated | undefined;
 
   /** @param draining - aborted when the process is to end, and with it all that is followed */
@@ -43,14 +47,18 @@ export class SettlementStatusFeed {
    * Follows a settlement from how it stands now.
    *
    * @param hungUp - aborted when nobody listens any more
+   * @param address - whose request it is
    * @returns each status as it changes, the given one first and that of its end last; `undefined` now and then in between
-   * @throws OpgError `rate_limited` when too many follow already
+   * @throws OpgError `rate_limited` when too many follow already, here or from that address
    */
-  follow(first: SettlementStatus, hungUp: AbortSignal): AsyncGenerator<SettlementStatus | undefined> {
-    const { maxFollowers, heartbeatSeconds } = this.#settings;
-    if (this.#followers.size >= maxFollowers) throw tooMany(maxFollowers);
-    const follower = new Follower(first);
+  follow(first: SettlementStatus, hungUp: AbortSignal, address: string): AsyncGenerator<SettlementStatus | undefined> {
+    const { maxFollowers, maxPerAddress, heartbeatSeconds } = this.#settings;
+    if (this.#followers.size >= maxFollowers) throw tooMany(`${maxFollowers} follow settlements here`);
+    const ofAddress = this.#ofAddress.get(address) ?? 0;
+    if (ofAddress >= maxPerAddress) throw tooMany(`${ofAddress} follow settlements from your address`);
+    const follower = new Follower(first, address);
     this.#followers.add(follower);
+    this.#ofAddress.set(address, ofAddress + 1);
     this.#polling ??= repeat("follow settlements", this.#settings.pollSeconds, () => this.#poll(), this.#logger);
     const leave = (): void => this.#leave(follower);
     hungUp.addEventListener("abort", leave, { once: true });
@@ -66,7 +74,10 @@ export class SettlementStatusFeed {
   }
 
   #leave(follower: Follower): void {
-    this.#followers.delete(follower);
+    if (!this.#followers.delete(follower)) return;
+    const left = (this.#ofAddress.get(follower.address) ?? 1) - 1;
+    if (left > 0) this.#ofAddress.set(follower.address, left);
+    else this.#ofAddress.delete(follower.address);
     follower.end();
     if (this.#followers.size > 0) return;
     void this.#polling?.stop();
@@ -77,13 +88,15 @@ export class SettlementStatusFeed {
 /** One who follows. However slowly it takes changes, only the newest waits for it. */
 class Follower {
   readonly id: string;
+  readonly address: string;
   #told: string;
   #newest: SettlementStatus | undefined;
   #isEnded = false;
   #wake: () => void = () => undefined;
 
-  constructor(first: SettlementStatus) {
+  constructor(first: SettlementStatus, address: string) {
     this.id = first.id;
+    this.address = address;
     this.#told = "";
     this.tell(first);
   }
@@ -126,7 +139,7 @@ class Follower {
   }
 }
 
-function tooMany(maxFollowers: number): OpgError {
-  const words = `${maxFollowers} follow settlements here already; ask without "accept: text/event-stream", or later.`;
-  return new OpgError("rate_limited", words, { retryAfterSeconds: 5, maxFollowers });
+function tooMany(who: string): OpgError {
+  const words = `${who} already; ask without "accept: text/event-stream", or later.`;
+  return new OpgError("rate_limited", words, { retryAfterSeconds: 5 });
 }

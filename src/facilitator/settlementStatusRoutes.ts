@@ -3,6 +3,7 @@ import { accepts } from "hono/accepts";
 import { streamSSE } from "hono/streaming";
 import { OpgError } from "#protocol/errors.ts";
 import { bytes32 } from "#protocol/hex.ts";
+import { requestAddress } from "#service/requestAddress.ts";
 import type { SettlementStatus } from "#protocol/settlementStatus.ts";
 import type { StoredSettlement } from "#store/facilitatorSettlements.ts";
 import type { PaymentTerms } from "./checks/payment.ts";
@@ -34,13 +35,15 @@ export function addSettlementStatusRoutes(app: Hono, { terms, store, operations,
     context.header("Vary", "Accept");
     const supports = [JSON_TYPE, EVENTS];
     const wanted = accepts(context, { header: "Accept", supports, default: JSON_TYPE });
-    return wanted === EVENTS ? stream(context, feed, status) : context.json(status);
+    return wanted === EVENTS
+      ? stream(context, feed, status, requestAddress(context, operations))
+      : context.json(status);
   });
 }
 
-function stream(context: Context, feed: SettlementStatusFeed, first: SettlementStatus): Response {
+function stream(context: Context, feed: SettlementStatusFeed, first: SettlementStatus, address: string): Response {
   const hungUp = new AbortController();
-  const changes = feed.follow(first, hungUp.signal);
+  const changes = feed.follow(first, hungUp.signal, address);
   // A proxy that collects an answer would hold it back for as long as it goes on.
   context.header("X-Accel-Buffering", "no");
   return streamSSE(context, async (events) => {

@@ -13,6 +13,11 @@ export type SenderRule = "anyone" | "signer" | "facilitator";
  * run yet, because the ones before have not reached them, and drop what is more; a few are left for replicas and the operator.
  */
 export const MAX_ON_THEIR_WAY = 60;
+/**
+ * Calls that wait for their turn at most: what a dozen signers send in ten blocks and more. What is refused is stored, and tried
+ * again by a duty, so that no more than this is kept of a backlog in memory.
+ */
+export const MAX_WAITING = 10_000;
 /** Blocks without its lowest transaction after which a signer is passed over. */
 const STUCK_AFTER_BLOCKS = 10;
 /** Gas that a signer must be able to pay for, to be given anything. */
@@ -94,13 +99,35 @@ export class Signers {
     return this.#all.find((signer) => signer.address === address);
   }
 
-  /** Waits for an eligible signer that has room, and takes a place of it. */
-  take(rule: SenderRule): Promise<Signer> {
+  /**
+   * Waits for an eligible signer that has room, and takes a place of it.
+   *
+   * @param patienceSeconds - how long it is worth to wait; without end where left out
+   * @throws OpgError `chain_unavailable` when that time is over, too many wait already, or the process ends
+   */
+  take(rule: SenderRule, patienceSeconds?: number): Promise<Signer> {
     if (this.#isStopped) return Promise.reject(ended());
     const free = this.#waiting.length === 0 ? this.#choose(rule) : undefined;
     if (free) return Promise.resolve(occupy(free));
-    return new Promise((granted, refused) => {
-      this.#waiting.push({ rule, granted, refused });
+    if (this.#waiting.length >= MAX_WAITING) return Promise.reject(busy());
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(busy());
+      };
+      const timer = patienceSeconds === undefined ? undefined : setTimeout(giveUp, patienceSeconds * 1000);
+      const waiting: Waiting = {
+        rule,
+        granted: (signer) => {
+          clearTimeout(timer);
+          resolve(signer);
+        },
+        refused: (reason) => {
+          clearTimeout(timer);
+          reject(reason);
+        },
+      };
+      this.#waiting.push(waiting);
       this.#serve();
     });
   }
@@ -212,6 +239,11 @@ function mayFor(signer: Signer, rule: SenderRule): boolean {
 function occupy(signer: Signer): Signer {
   signer.onTheirWay += 1;
   return signer;
+}
+
+function busy(): OpgError {
+  const words = "All accounts that send have their hands full, for the chain takes no more; ask again in a moment.";
+  return new OpgError("chain_unavailable", words, { retryAfterSeconds: 5 });
 }
 
 function ended(): OpgError {

@@ -25,13 +25,14 @@ export class TaskOpener {
    * rejected, or when it was not to be had.
    */
   open(opening: Opening): Promise<NonceOutcome> {
-    const { store, logger } = this.#dependencies;
+    const { store, payers, logger } = this.#dependencies;
     const { taskId } = opening.claim;
     return store.hold(taskId, async () => {
       const { outcome, claim } = await this.#claim(opening);
       if (outcome.outcome !== "claimed") return outcome;
       const { task, unlocked } = claim;
       logger.info({ taskId, payer: task.payer, amount: task.maxAmount, unlocked }, "payment claimed");
+      payers.follow({ token: opening.terms.token, payer: task.payer });
       await this.#openClaimed(claim, opening.sponsorship);
       return outcome;
     });

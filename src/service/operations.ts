@@ -6,11 +6,12 @@ import { Readiness } from "./readiness.ts";
 import { addReadMetric } from "./readMetric.ts";
 import type { Logger } from "./logger.ts";
 
-/** What each address may ask of a public daemon. */
+/** How a public daemon tells addresses apart, and what each may ask. */
 export interface AddressLimit {
-  rate: RateLimit;
+  /** Nothing where there is no limit. */
+  rate?: RateLimit | undefined;
   /** Peers whose `X-Forwarded-For` is believed. */
-  trustedProxies: BlockList;
+  trustedProxies?: BlockList | undefined;
 }
 
 /** How an operator sees one daemon from outside, and what holds callers back. */
@@ -18,10 +19,12 @@ export class Operations {
   readonly registry = new Registry();
   readonly readiness = new Readiness();
   readonly http = new HttpMetrics(this.registry);
-  readonly limit: AddressLimit | undefined;
+  readonly rate: RateLimit | undefined;
+  readonly trustedProxies: BlockList;
 
-  constructor(limit?: AddressLimit) {
-    this.limit = limit;
+  constructor({ rate, trustedProxies = new BlockList() }: AddressLimit = {}) {
+    this.rate = rate;
+    this.trustedProxies = trustedProxies;
   }
 }
 
@@ -34,7 +37,7 @@ export interface LimitConfig {
 
 /** The operations of a daemon: with the process's own metrics, and a limit where one is set. */
 export function daemonOperations(logger: Logger, config?: LimitConfig): Operations {
-  const operations = new Operations(config && limitOf(config));
+  const operations = new Operations({ rate: config && rateOf(config), trustedProxies: config?.OPG_TRUSTED_PROXIES });
   const { registry, readiness } = operations;
   collectDefaultMetrics({ register: registry });
   const up = { name: "opg_dependency_up", help: "1 where a dependency answers as it should, else 0." };
@@ -48,12 +51,12 @@ export function daemonOperations(logger: Logger, config?: LimitConfig): Operatio
   return operations;
 }
 
-function limitOf(config: LimitConfig): AddressLimit | undefined {
+function rateOf(config: LimitConfig): RateLimit | undefined {
   const perSecond = config.OPG_RATE_PER_SECOND;
   if (perSecond === 0) return undefined;
   const settings: RateLimitSettings = {
     perSecond,
     burst: config.OPG_RATE_BURST ?? Math.max(1, Math.ceil(2 * perSecond)),
   };
-  return { rate: new RateLimit(settings), trustedProxies: config.OPG_TRUSTED_PROXIES ?? new BlockList() };
+  return new RateLimit(settings);
 }

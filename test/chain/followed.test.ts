@@ -25,6 +25,15 @@ describe("FollowedSet", () => {
     expect([set.valueOf(entry), questions(set.missing())]).to.deep.equal([undefined, ["a"]]);
   });
 
+  it("reads nothing again that there was no answer for, before somebody asks", () => {
+    for (const key of ["none", "none", "some", "some"]) ask(key, 1);
+    set.know(set.dueAt(2), [undefined, 7]);
+    expect(questions(set.dueAt(3))).to.deep.equal(["some"]);
+    expect([set.valueOf(ask("none", 3)), questions(set.dueAt(4)), set.peek("some")]).to.deep.equal([
+      ...[undefined, ["some", "none"], 7],
+    ]);
+  });
+
   it("forgets what nobody asked for in so many blocks", () => {
     for (const block of [1, 1, 3]) ask("early", block);
     for (const block of [4, 4]) ask("late", block);

@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import { type Block, type BlockTag, ZeroAddress } from "ethers";
+import { type Block, type BlockTag, toBeHex, ZeroAddress } from "ethers";
 import { network } from "hardhat";
 import { readPaymentFacts } from "#chain/chainFacts.ts";
 import { ChainHead } from "#chain/chainHead.ts";
-import { PayerReaderAdapter } from "#chain/payerReader.ts";
+import { PayerReaderAdapter, type WalletQuestion } from "#chain/payerReader.ts";
 import { PayerStates } from "#chain/payerStates.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { networkFixture, type NetworkFixture } from "#test/contracts/fixture.ts";
@@ -18,6 +18,10 @@ describe("PayerStates", () => {
   let states: PayerStates;
   let now: number;
   let reads: number;
+  /** Wallets that the last read was about. */
+  let wallets: readonly WalletQuestion[];
+  /** What a read waits for. */
+  let holdUp: Promise<true> | undefined;
   /** Answers in place of the chain when it is asked for its newest block. */
   let blocks: (() => Promise<Block | null>) | undefined;
 
@@ -28,6 +32,7 @@ describe("PayerStates", () => {
     now = (await provider.getBlock("latest"))?.timestamp ?? 0;
     reads = 0;
     blocks = undefined;
+    holdUp = undefined;
     const lagging = new Proxy(provider, {
       get: (target, name) => {
         if (name !== "getBlock") return Reflect.get(target, name) as unknown;
@@ -36,10 +41,13 @@ describe("PayerStates", () => {
     });
     states = new PayerStates({
       provider,
+      token: addresses.opg,
       head: new ChainHead(lagging),
       reader: {
-        read: (...question) => {
+        read: async (...question) => {
           reads++;
+          [wallets] = question;
+          await holdUp;
           return reader.read(...question);
         },
       },
@@ -77,11 +85,19 @@ describe("PayerStates", () => {
     expect(reads).to.equal(1);
   });
 
-  it("knows every payer anew after a block, by one call", async () => {
+  /** What comes before a payer is followed. */
+  const pay = async (question: ReturnType<typeof questionOf>) => {
+    await states.factsOf(question);
+    states.follow(question);
+    return states.factsOf(question);
+  };
+
+  it("knows every payer who has paid anew after a block, by one call", async () => {
     const { wallets } = fixture;
     const question = questionOf(wallets.payer.address);
-    const before = await states.factsOf(question);
-    for (let round = 0; round < 2; round++) await states.factsOf(questionOf(wallets.stranger.address));
+    const before = await pay(question);
+    await pay(questionOf(wallets.stranger.address));
+    expect(reads, "what was known before is kept").to.equal(2);
     const task = await fixture.openTask();
     expect((await states.factsOf(question)).balance, "until the block is seen").to.equal(before.balance);
     reads = 0;
@@ -93,6 +109,58 @@ describe("PayerStates", () => {
     expect(reads).to.equal(1);
     expect(await states.advance()).to.deep.equal(block);
     expect(reads).to.equal(1);
+  });
+
+  it("follows nobody who has only asked, however often", async () => {
+    const question = questionOf(fixture.wallets.payer.address);
+    for (let round = 0; round < 3; round++) await states.factsOf(question);
+    states.follow(questionOf(fixture.wallets.stranger.address));
+    await mine(6);
+    now += 6;
+    await states.advance();
+    await mine(1);
+    reads = 0;
+    await states.advance();
+    expect(reads).to.equal(0);
+    const { balance } = await states.factsOf(question);
+    expect([reads, balance > 0n]).to.deep.equal([1, true]);
+  });
+
+  it("follows only so many of all other tokens, who push out none of the network's own", async () => {
+    await pay(questionOf(fixture.wallets.payer.address));
+    const others = Array.from({ length: 300 }, (_, index) => toBeHex(index + 1, 20));
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(others.map((payer) => pay({ ...questionOf(payer), token: ZeroAddress })));
+    }
+    await mine(1);
+    await states.advance();
+    const own = wallets.filter(({ token }) => token === fixture.addresses.opg);
+    expect([own.length, wallets.length - own.length]).to.deep.equal([1, 200]);
+  });
+
+  it("begins no read at a new block while one for an earlier block runs, and answers all the same", async () => {
+    const question = questionOf(fixture.wallets.payer.address);
+    await pay(question);
+    await mine(1);
+    const held = Promise.withResolvers<true>();
+    holdUp = held.promise;
+    reads = 0;
+    await states.advance();
+    for (let block = 0; block < 3; block++) {
+      await mine(1);
+      await states.advance();
+    }
+    expect(reads).to.equal(1);
+    holdUp = undefined;
+    await states.factsOf(question);
+    held.resolve(true);
+    await held.promise;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await mine(1);
+    reads = 0;
+    await states.advance();
+    await states.factsOf(question);
+    expect(reads, "it is followed again").to.equal(1);
   });
 
   it("counts a token that is none as empty, whatever else is asked for with it", async () => {
@@ -137,7 +205,7 @@ describe("PayerStates", () => {
   });
 
   it("follows nobody for ever who is not asked about", async () => {
-    await states.factsOf(questionOf(fixture.wallets.payer.address));
+    await pay(questionOf(fixture.wallets.payer.address));
     await mine(400);
     now += 400;
     await states.advance();

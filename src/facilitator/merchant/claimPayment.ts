@@ -14,12 +14,15 @@ import type { MerchantPayment, ProxyFacts } from "#facilitator/checks/proxyPayme
 import type { Dependencies } from "#facilitator/dependencies.ts";
 import { payerFacts } from "#facilitator/paymentFacts.ts";
 import type { AllowancePermit } from "#protocol/gasSponsoring.ts";
+import { OpgError } from "#protocol/errors.ts";
 import type { NonceOutcome } from "#store/facilitatorClaims.ts";
 import type { StoredPayment } from "#store/facilitatorPayments.ts";
 
 const TAKEN = "pays for something already";
 /** A use that was not settled in that time counts as lost when the same payment comes again. */
 const LOST_AFTER_SECONDS = 4;
+/** Less than that: how long a claim waits for the chain's word on its nonce. */
+const CONFIRM_SECONDS = 3;
 /** However long an authorization holds: what its merchant does not settle within a day is not owed any more. */
 const MAX_CLAIM_SECONDS = 86_400;
 
@@ -33,11 +36,8 @@ export async function claimPayment(dependencies: Dependencies, payment: Merchant
   const { terms, clock, store } = dependencies;
   const early = checkProxyTerms(payment, terms, clock());
   if (!early.ok) return early;
-  const remembered = await rememberedFacts(dependencies, payment);
-  if (check(dependencies, payment, remembered).ok) {
-    const outcome = await claim(dependencies, payment, remembered);
-    if (outcome.outcome !== "uncovered") return conclude(dependencies, payment, outcome, remembered);
-  }
+  const remembered = await claimRemembered(dependencies, payment);
+  if (remembered) return conclude(dependencies, payment, remembered.outcome, remembered.facts);
   const known = await store.findPayment(payment.digest);
   // The very same bytes were checked before.
   if (known?.payload.signature === payment.signature && known.state !== "lapsed") {
@@ -49,9 +49,40 @@ export async function claimPayment(dependencies: Dependencies, payment: Merchant
   return conclude(dependencies, payment, await claim(dependencies, payment, facts), facts);
 }
 
-/** What is known without asking anybody. What the payer owes comes to light when it is claimed. */
-async function rememberedFacts({ payers }: Dependencies, payment: MerchantPayment): Promise<ProxyFacts> {
-  return { ...(await payerFacts(payers, questionOf(payment))), outstanding: 0n };
+/**
+ * Claims by what is known of the payer. Where only the nonce is not, the chain is asked for it while the claim is written, and
+ * has the last word: nothing is said before, and a claim of what it does not confirm is given back. What the payer owes comes to
+ * light when it is claimed.
+ *
+ * @returns nothing where the chain has to be looked at anew
+ * @throws OpgError `chain_unavailable`
+ */
+async function claimRemembered(
+  dependencies: Dependencies,
+  payment: MerchantPayment,
+): Promise<{ outcome: NonceOutcome; facts: ProxyFacts } | undefined> {
+  const { payers, store, clock } = dependencies;
+  const looking = payerFacts(payers, questionOf(payment));
+  looking.catch(() => undefined);
+  const facts = { ...(payers.rememberedFactsOf(questionOf(payment)) ?? (await looking)), outstanding: 0n };
+  if (!check(dependencies, payment, facts).ok) return undefined;
+  const outcome = await claim(dependencies, payment, facts);
+  let isConfirmed = false;
+  try {
+    isConfirmed = !(await isUsed(looking));
+  } finally {
+    if (!isConfirmed && outcome.outcome === "claimed") await store.recordLapse(payment.digest, clock());
+  }
+  return isConfirmed && outcome.outcome !== "uncovered" ? { outcome, facts } : undefined;
+}
+
+/** No claim stands unconfirmed for so long that the same payment could count as a repetition. */
+async function isUsed(looking: ReturnType<typeof payerFacts>): Promise<boolean> {
+  const timer = new AbortController();
+  const late = sleep(CONFIRM_SECONDS * 1000, undefined, { signal: timer.signal }).catch(() => undefined);
+  const facts = await Promise.race([looking, late]).finally(() => timer.abort());
+  if (facts) return facts.nonceUsed;
+  throw new OpgError("chain_unavailable", "The chain does not say whether the nonce is free; try again in a moment.");
 }
 
 /** Nobody is refused for what the newest block has mended, or without being told all that is owed. */
@@ -118,6 +149,7 @@ function conclude(
     const { from: payer, permitted, witness } = permit2Authorization;
     const about = { payment: digest, payer, payee: witness.to, amount: permitted.amount, block: facts.block.number };
     dependencies.logger.info(about, "merchant's payment claimed");
+    dependencies.payers.follow({ token: permitted.token, payer });
   }
   return checkOutcome(dependencies, payment, outcome, { ...facts, allowance: allowanceOf(payment, facts) });
 }

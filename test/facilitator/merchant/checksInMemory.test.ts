@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { Contract } from "ethers";
+import { PERMIT2 } from "#protocol/payment.ts";
 import { ask } from "#test/facilitator/ask.ts";
 import { type EngineNetwork, startEngineNetwork } from "./engineNetwork.ts";
+import type { MerchantBody } from "./merchantNetwork.ts";
 
 const CHECKS = 40;
 /** Checks from which on a payer is followed: one who came once may never come again. */
@@ -38,6 +41,27 @@ describe("a check out of memory", function () {
       (methods: Set<string>) => methods.size <= 1 && (methods.size === 0 || methods.has("eth_getBlockByNumber")),
     );
     expect(net.proxy.calls.length).to.be.at.most(Math.ceil(seconds * LOOKS_PER_SECOND) + 2);
+    await net.stop(daemon);
+  });
+
+  it("is claimed while the chain is asked for its nonce, and given back where the chain does not confirm that", async () => {
+    const { daemon, server, store } = await net.start("confirmed");
+    const payer = await net.makePayer(3000n);
+    for (const nonce of [512n, 513n]) await net.verified(server, await net.pay(payer, { nonce }));
+    const permit2 = new Contract(PERMIT2, ["function invalidateUnorderedNonces(uint256, uint256)"], payer);
+    await (await permit2.getFunction("invalidateUnorderedNonces").send(7n, 1n)).wait();
+    await sleep(1_000);
+    const stateOf = async (body: MerchantBody) => (await store.findPayment(net.digestOf(body)))?.state;
+    const used = await net.pay(payer, { nonce: 7n << 8n });
+    expect((await server.verify(used)).invalidReason).to.equal("permit2_invalid_nonce");
+    expect(await stateOf(used)).to.equal("lapsed");
+    const body = await net.pay(payer, { nonce: 8n << 8n });
+    net.proxy.disturbWith(({ method }) => (method === "eth_call" ? { error: "out of order" } : undefined));
+    const { status, body: answer } = await ask(`${daemon.url}/verify`, body);
+    net.proxy.disturbWith(() => undefined);
+    expect([status, answer.error?.code, await stateOf(body)]).to.deep.equal([503, "chain_unavailable", "lapsed"]);
+    await net.verified(server, body);
+    expect((await store.exposureOf(payer.address, net.network.contracts.opg)).outstanding).to.equal(3000n);
     await net.stop(daemon);
   });
 

@@ -95,6 +95,22 @@ describe("POST /settle of what somebody else settled first (failure 7: front-run
     expect((await store.exposureOf(payer.address, await net.opg.getAddress())).lost).to.equal(0n);
   });
 
+  it("is the payer's fault where all that was paid was paid for another payment, by whoever's hands", async () => {
+    const payer = await net.makePayer(4000n);
+    const bodies = await Promise.all([
+      ...[net.pay(payer, { nonce: 80n }), net.pay(payer, { scheme: "exact", nonce: 81n })],
+      ...[net.pay(payer, { nonce: 82n }), net.pay(payer, { scheme: "exact", nonce: 83n })],
+    ]);
+    for (const body of bodies) await verified(body);
+    await burn(payer, 3n << 82n);
+    const [byUs, byOther, ...served] = bodies;
+    if (!byUs || !byOther) throw new Error("four were signed");
+    expect((await server.settle(byUs)).success).to.equal(true);
+    await (await frontRun(payer, byOther)).wait();
+    for (const body of served) expect((await server.settle(body)).errorReason).to.equal("permit2_invalid_nonce");
+    expect((await store.exposureOf(payer.address, await net.opg.getAddress())).lost).to.equal(2000n);
+  });
+
   it("is no success where the nonce was burned, and the payer's fault where nothing was paid", async () => {
     const payer = await net.makePayer(3000n);
     const body = await verified(await net.pay(payer, { scheme: "exact", nonce: 77n }));
