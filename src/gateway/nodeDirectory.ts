@@ -37,7 +37,7 @@ export interface ActiveNode {
 
 /** What a directory reads from. */
 export interface NodeDirectoryDependencies {
-  registry: Pick<NodeRegistryAdapter, "listNodes" | "node" | "isActive" | "urlOf">;
+  registry: Pick<NodeRegistryAdapter, "readNodes" | "node" | "isActive" | "urlOf">;
   clock: Clock;
   logger: Logger;
   /** At least 0, below 1. */
@@ -178,9 +178,13 @@ export class NodeDirectory {
 
   /** Who did not answer is not asked at every turn: everybody would wait for it. */
   async #readAll(): Promise<ActiveNode[]> {
-    const listed = await this.#registry.listNodes();
-    const active = listed.filter(({ isActive }) => isActive);
-    this.measures.keepOnly(new Set(active.map(({ address }) => address)));
+    const { nodes, unread } = await this.#registry.readNodes();
+    const active = nodes.filter(({ isActive }) => isActive);
+    for (const { address, error } of unread) {
+      if (active.length === 0) throw error;
+      this.#logger.warn({ err: error, node: address }, "node left out: the chain did not answer for it");
+    }
+    this.measures.keepOnly(new Set([...active, ...unread].map(({ address }) => address)));
     return Promise.all(
       active.map(async (registered) => {
         const isOpen = this.measures.reachOf(registered.address).state(this.#clock()) === "open";
