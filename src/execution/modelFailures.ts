@@ -5,7 +5,7 @@ const FIRST_RETRY_SECONDS = 1;
 const LONGEST_RETRY_SECONDS = 300;
 
 interface Failure {
-  error: unknown;
+  error: Error;
   retrySeconds: number;
   /** Seconds since 1970; nothing for what can never be loaded. */
   retryAt: number | undefined;
@@ -31,12 +31,13 @@ export class ModelFailures {
   }
 
   /** What a file failed with last; nothing where it did not. */
-  errorOf(digest: string): unknown {
+  errorOf(digest: string): Error | undefined {
     return this.#failures.get(digest)?.error;
   }
 
   /** @returns seconds until it may be tried again; nothing where that is never */
-  failed(digest: string, error: unknown): number | undefined {
+  failed(digest: string, thrown: unknown): number | undefined {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const last = this.#failures.get(digest)?.retrySeconds ?? FIRST_RETRY_SECONDS / 2;
     const retrySeconds = Math.min(last * 2, LONGEST_RETRY_SECONDS);
     const isForGood = error instanceof OpgError && ["invalid_model", "blob_too_large"].includes(error.code);

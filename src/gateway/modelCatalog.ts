@@ -105,7 +105,8 @@ export class ModelCatalog {
   async #graphOf({ contentDigest: digest }: PublishedVersion): Promise<Graph> {
     const known = this.#graphs.get(digest);
     if (known) return known;
-    if (!this.#failures.isDue(digest)) throw this.#failures.errorOf(digest);
+    const error = this.#failures.errorOf(digest);
+    if (error && !this.#failures.isDue(digest)) throw error;
     return this.#inspections.join(digest, () => {
       const inspection = this.#turn.then(() => this.#inspect(digest));
       this.#turn = inspection.catch(() => undefined);
