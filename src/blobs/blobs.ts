@@ -3,7 +3,8 @@ export interface Blobs {
   /**
    * The bytes whose SHA-256 is `digest` (0x and 64 lower-case hex digits); they have been checked against it.
    *
-   * @throws OpgError `unknown_blob`, `model_bytes_mismatch`; remote ones `hub_unavailable` and `blob_too_large` too
+   * @param maxBytes - a longer blob is refused, where it can be told before it is read
+   * @throws OpgError `unknown_blob`, `model_bytes_mismatch`, `blob_too_large`; remote ones `hub_unavailable` too
    */
-  get(digest: string): Promise<Uint8Array>;
+  get(digest: string, maxBytes?: number): Promise<Uint8Array>;
 }

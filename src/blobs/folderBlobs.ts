@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { OpgError } from "#protocol/errors.ts";
 import type { Blobs } from "./blobs.ts";
+import { blobTooLarge } from "./blobTooLarge.ts";
 import { digest as digestOf, isDigest } from "./digest.ts";
 
 /** Blobs in a folder, one file each, named by digest. Every read is checked; every write is whole or absent. */
@@ -14,12 +15,15 @@ export class FolderBlobs implements Blobs {
   }
 
   /** Reads a blob. A file that does not hash to its name is removed, so that the blob can be put there again. */
-  async get(digest: string): Promise<Uint8Array> {
+  async get(digest: string, maxBytes = Infinity): Promise<Uint8Array> {
     if (!isDigest(digest)) throw unknownBlob(digest);
     const file = join(this.#folder, digest);
-    const bytes = await readFile(file).catch((cause: unknown) => {
+    const missing = (cause: unknown): never => {
       throw isMissing(cause) ? unknownBlob(digest) : cause;
-    });
+    };
+    const { size } = await stat(file).catch(missing);
+    if (size > maxBytes) throw blobTooLarge(digest, maxBytes);
+    const bytes = await readFile(file).catch(missing);
     const found = digestOf(bytes);
     if (found === digest) return bytes;
     await rm(file, { force: true });

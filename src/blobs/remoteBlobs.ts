@@ -2,6 +2,7 @@ import { OpgError } from "#protocol/errors.ts";
 import type { Logger } from "#service/logger.ts";
 import { currentRequestId, requestIdHeader } from "#service/requestId.ts";
 import type { Blobs } from "./blobs.ts";
+import { blobTooLarge } from "./blobTooLarge.ts";
 import { digest as digestOf, isDigest } from "./digest.ts";
 import type { FolderBlobs } from "./folderBlobs.ts";
 
@@ -35,24 +36,25 @@ export class RemoteBlobs implements Blobs {
     this.#logger = logger;
   }
 
-  /** Gives the folder's bytes or the hub's. Callers who ask for one digest at the same time share one download. */
-  async get(digest: string): Promise<Uint8Array> {
+  /** Gives the folder's bytes or the hub's. Callers who ask for one digest at the same time share one download, and its limit. */
+  async get(digest: string, maxBytes = Infinity): Promise<Uint8Array> {
     const running = this.#downloads.get(digest);
     if (running) return running;
-    const download = this.#find(digest).finally(() => this.#downloads.delete(digest));
+    const most = Math.min(maxBytes, this.#options.maxBytes);
+    const download = this.#find(digest, most).finally(() => this.#downloads.delete(digest));
     this.#downloads.set(digest, download);
     return download;
   }
 
-  async #find(digest: string): Promise<Uint8Array> {
+  async #find(digest: string, maxBytes: number): Promise<Uint8Array> {
     try {
-      return await this.#folder.get(digest);
+      return await this.#folder.get(digest, maxBytes);
     } catch (error) {
       const fetchable = error instanceof OpgError && ["unknown_blob", "model_bytes_mismatch"].includes(error.code);
       if (!fetchable || !isDigest(digest)) throw error;
       this.#logger.info({ digest, reason: error.code }, "fetching a blob from the hub");
     }
-    const bytes = await this.#download(digest);
+    const bytes = await this.#download(digest, maxBytes);
     const found = digestOf(bytes);
     if (found !== digest) {
       const message = "The hub sent other bytes than the digest names; they were not kept. Tell the hub's operator.";
@@ -62,7 +64,7 @@ export class RemoteBlobs implements Blobs {
     return bytes;
   }
 
-  async #download(digest: string): Promise<Uint8Array> {
+  async #download(digest: string, maxBytes: number): Promise<Uint8Array> {
     const { hub, timeoutSeconds } = this.#options;
     const url = new URL(`${hub.replace(/\/$/, "")}/blobs/${digest}`);
     const requestId = currentRequestId();
@@ -76,26 +78,26 @@ export class RemoteBlobs implements Blobs {
         });
       }
       if (!response.ok || !response.body) throw new Error(`the hub answered ${response.status}`);
-      return await this.#collect(digest, response.body);
+      if (Number(response.headers.get("content-length")) > maxBytes) {
+        await response.body.cancel();
+        throw blobTooLarge(digest, maxBytes);
+      }
+      return await collect(digest, response.body, maxBytes);
     } catch (cause) {
       if (cause instanceof OpgError) throw cause;
       const message = "The hub could not be reached or broke off; try again shortly.";
       throw new OpgError("hub_unavailable", message, { digest, hub }, { cause });
     }
   }
+}
 
-  async #collect(digest: string, body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-    const { hub, maxBytes } = this.#options;
-    const chunks: Uint8Array[] = [];
-    let received = 0;
-    for await (const chunk of body) {
-      received += chunk.length;
-      if (received > maxBytes) {
-        const message = `The blob has more than ${maxBytes} bytes, the most that is taken here; use a smaller model.`;
-        throw new OpgError("blob_too_large", message, { digest, hub, maxBytes });
-      }
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
+async function collect(digest: string, body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let received = 0;
+  for await (const chunk of body) {
+    received += chunk.length;
+    if (received > maxBytes) throw blobTooLarge(digest, maxBytes);
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
 }

@@ -3,6 +3,7 @@ import type { Admission } from "#protocol/admission.ts";
 import { type INodeRegistry, INodeRegistry__factory } from "#typechain/index.ts";
 import { BlockFollower, REREAD_BLOCKS } from "./blockFollower.ts";
 import type { Call } from "./call.ts";
+import { someAtOnce } from "./someAtOnce.ts";
 
 const nodeStatuses = ["none", "active", "retired", "revoked"] as const;
 
@@ -32,6 +33,12 @@ export interface ListedNode extends RegisteredNode {
   url: string;
 }
 
+/** Every node ever admitted, but for those that a question about failed. */
+export interface NodesRead {
+  nodes: ListedNode[];
+  unread: { address: string; error: unknown }[];
+}
+
 /** Seconds since 1970 between which nodes under a measurement may take tasks; both 0 where never approved. */
 export interface MeasurementWindow {
   from: number;
@@ -41,19 +48,21 @@ export interface MeasurementWindow {
 /** NodeRegistry: nodes whose identity was made inside an enclave. */
 export class NodeRegistryAdapter {
   readonly address: string;
+  readonly #provider: Provider;
   readonly #contract: INodeRegistry;
   readonly #follower: BlockFollower;
   readonly #admitted = new Set<string>();
-  /** Nodes that were found ended, and in which block first; with what they are for good once no block can take it back. */
-  readonly #ended = new Map<string, { since: number; forGood?: ListedNode }>();
+  /** Nodes that were found ended, and in which block first; with what they are kept as once no block can take it back. */
+  readonly #ended = new Map<string, { since: number; kept?: ListedNode }>();
 
   /** @param deploymentBlock - where the search for nodes begins */
   constructor(address: string, provider: Provider, deploymentBlock: number) {
     this.address = address;
+    this.#provider = provider;
     this.#contract = INodeRegistry__factory.connect(address, provider);
     this.#follower = new BlockFollower(provider, deploymentBlock, async (from, to) => {
       const logs = await this.#contract.queryFilter(this.#contract.filters.NodeAdmitted(), from, to);
-      logs.forEach(({ args }) => this.#admitted.add(args.node));
+      logs.forEach(({ args }) => this.#noticed(args.node, Number(args.sequence)));
     });
   }
 
@@ -129,25 +138,46 @@ export class NodeRegistryAdapter {
     return Number(await this.#contract.MAX_LEASE_SECONDS());
   }
 
-  /**
-   * Every node ever admitted, as it stands now. Who was admitted is remembered between calls, and who was retired or revoked
-   * some blocks ago is not asked about again: that is final.
-   */
+  /** Every node ever admitted, as `readNodes` reads it. @throws what a question about any of them failed with */
   async listNodes(): Promise<ListedNode[]> {
-    const block = await this.#follower.catchUp();
-    const listed = await Promise.all(
-      [...this.#admitted].map(async (address) => this.#ended.get(address)?.forGood ?? this.#listed(address, block)),
-    );
-    return listed.filter(({ status }) => status !== "none");
+    const { nodes, unread } = await this.readNodes();
+    for (const { error } of unread) throw error;
+    return nodes;
   }
 
-  async #listed(address: string, block: number): Promise<ListedNode> {
+  /**
+   * Every node ever admitted, as it stands now. Who was admitted is remembered between calls. Who was retired or revoked some
+   * blocks ago is not asked about again, which is final; nor whose lease ended, until it is admitted again.
+   */
+  async readNodes(): Promise<NodesRead> {
+    const number = await this.#follower.catchUp();
+    const block = { number, timestamp: (await this.#provider.getBlock(number))?.timestamp ?? 0 };
+    const unread: NodesRead["unread"] = [];
+    const nodes = await someAtOnce([...this.#admitted], (address) =>
+      this.#listed(address, block).catch((error: unknown) => {
+        unread.push({ address, error });
+        return undefined;
+      }),
+    );
+    return { nodes: nodes.flatMap((node) => (node && node.status !== "none" ? [node] : [])), unread };
+  }
+
+  /** An admission was seen, perhaps again. */
+  #noticed(address: string, sequence: number): void {
+    this.#admitted.add(address);
+    const kept = this.#ended.get(address)?.kept;
+    if (kept && kept.sequence < sequence) this.#ended.delete(address);
+  }
+
+  async #listed(address: string, block: { number: number; timestamp: number }): Promise<ListedNode> {
+    const ended = this.#ended.get(address);
+    if (ended?.kept) return ended.kept;
     const [node, isActive, url] = await Promise.all([this.node(address), this.isActive(address), this.urlOf(address)]);
     const listed = { ...node, isActive, url };
-    const hasEnded = node.status === "retired" || node.status === "revoked";
-    const since = this.#ended.get(address)?.since ?? block;
-    if (!hasEnded) this.#ended.delete(address);
-    else this.#ended.set(address, block - since < REREAD_BLOCKS ? { since } : { since, forGood: listed });
+    const isFinal = node.status === "retired" || node.status === "revoked";
+    const since = ended?.since ?? block.number;
+    if (!isFinal && node.leaseUntil > block.timestamp) this.#ended.delete(address);
+    else this.#ended.set(address, block.number - since < REREAD_BLOCKS ? { since } : { since, kept: listed });
     return listed;
   }
 

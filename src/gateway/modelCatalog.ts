@@ -2,9 +2,12 @@ import { decodeBytes32String } from "ethers";
 import type { Blobs } from "#blobs/blobs.ts";
 import type { ModelRegistryAdapter, PublishedVersion } from "#chain/modelRegistry.ts";
 import { inspectModel, type Model } from "#execution/inspectModel.ts";
+import { ModelFailures } from "#execution/modelFailures.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { type ModelListingJson, onnxFormat } from "#protocol/model.ts";
+import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
+import { JoinedRuns } from "./joinedRuns.ts";
 import { resolveModel } from "./resolveModel.ts";
 
 /** What a graph takes and gives, in its own order. */
@@ -20,27 +23,37 @@ export interface ExecutableVersion {
 export interface ModelCatalogDependencies {
   registry: Pick<ModelRegistryAdapter, "listVersions" | "version">;
   blobs: Blobs;
+  clock: Clock;
   logger: Logger;
 }
 
-/** The published versions that can be executed, with their graphs: read from the hub by digest, inspected once. */
+/**
+ * The published versions that can be executed, with their graphs: read from the hub by digest, inspected once. Anyone may
+ * publish, and a file may be large: one is read at a time.
+ */
 export class ModelCatalog {
   readonly #registry: ModelCatalogDependencies["registry"];
   readonly #blobs: Blobs;
   readonly #logger: Logger;
-  readonly #graphs = new Map<string, Promise<Graph>>();
+  readonly #graphs = new Map<string, Graph>();
+  readonly #failures: ModelFailures;
+  readonly #inspections = new JoinedRuns<Graph>();
+  /** The end of the newest inspection that anyone waits for. */
+  #turn: Promise<unknown> = Promise.resolve();
 
-  constructor({ registry, blobs, logger }: ModelCatalogDependencies) {
+  constructor({ registry, blobs, clock, logger }: ModelCatalogDependencies) {
     this.#registry = registry;
     this.#blobs = blobs;
     this.#logger = logger;
+    this.#failures = new ModelFailures(clock);
   }
 
   /**
    * Finds a version and its graph.
    *
    * @param wanted - `name`, `name@version` or a versionId
-   * @throws OpgError `unknown_model`, `invalid_model` for a file that is not executable; the hub's
+   * @throws OpgError `unknown_model`, `invalid_model` for a file that is not executable; the hub's, for a while the one of the
+   * last try
    */
   async find(wanted: string): Promise<ExecutableVersion> {
     const version = await this.#resolve(wanted);
@@ -56,13 +69,28 @@ export class ModelCatalog {
     return { version, graph: await this.#graphOf(version) };
   }
 
-  /** Every executable version, oldest first; one whose file cannot be read now is left out, and logged. */
+  /** Every version that was found executable so far, oldest first. */
   async list(): Promise<ExecutableVersion[]> {
-    const versions = await this.#registry.listVersions();
-    const found = await Promise.all(
-      versions.filter(({ format }) => format === onnxFormat).map((version) => this.#executable(version)),
-    );
-    return found.filter((version) => version !== undefined);
+    return (await this.#published()).flatMap((version) => {
+      const graph = this.#graphs.get(version.contentDigest);
+      return graph ? [{ version, graph }] : [];
+    });
+  }
+
+  /** Inspects what was published since the last time. Failures are logged, and tried again later. */
+  async refresh(): Promise<void> {
+    for (const version of await this.#published()) {
+      if (!this.#failures.isDue(version.contentDigest)) continue;
+      try {
+        await this.#graphOf(version);
+      } catch (error) {
+        this.#logger.warn({ err: error, versionId: version.versionId }, "model left out of the listing");
+      }
+    }
+  }
+
+  async #published(): Promise<PublishedVersion[]> {
+    return (await this.#registry.listVersions()).filter(({ format }) => format === onnxFormat);
   }
 
   async #resolve(wanted: string): Promise<PublishedVersion> {
@@ -74,25 +102,29 @@ export class ModelCatalog {
     return resolveModel(versions, wanted);
   }
 
-  async #executable(version: PublishedVersion): Promise<ExecutableVersion | undefined> {
-    try {
-      return { version, graph: await this.#graphOf(version) };
-    } catch (error) {
-      this.#logger.warn({ err: error, versionId: version.versionId }, "model left out of the listing");
-      return undefined;
-    }
+  async #graphOf({ contentDigest: digest }: PublishedVersion): Promise<Graph> {
+    const known = this.#graphs.get(digest);
+    if (known) return known;
+    const error = this.#failures.errorOf(digest);
+    if (error && !this.#failures.isDue(digest)) throw error;
+    return this.#inspections.join(digest, () => {
+      const inspection = this.#turn.then(() => this.#inspect(digest));
+      this.#turn = inspection.catch(() => undefined);
+      return inspection;
+    });
   }
 
-  #graphOf({ contentDigest }: PublishedVersion): Promise<Graph> {
-    const known = this.#graphs.get(contentDigest);
-    if (known) return known;
-    const graph = this.#blobs.get(contentDigest).then((bytes) => {
-      const { inputs, outputs, scan } = inspectModel(bytes);
-      return { inputs, outputs, ...(scan ? { scan } : {}) };
-    });
-    this.#graphs.set(contentDigest, graph);
-    graph.catch(() => this.#graphs.delete(contentDigest));
-    return graph;
+  async #inspect(digest: string): Promise<Graph> {
+    try {
+      const { inputs, outputs, scan } = inspectModel(await this.#blobs.get(digest));
+      const graph = { inputs, outputs, ...(scan ? { scan } : {}) };
+      this.#graphs.set(digest, graph);
+      this.#failures.succeeded(digest);
+      return graph;
+    } catch (error) {
+      this.#failures.failed(digest, error);
+      throw error;
+    }
   }
 }
 

@@ -37,7 +37,7 @@ export interface ActiveNode {
 
 /** What a directory reads from. */
 export interface NodeDirectoryDependencies {
-  registry: Pick<NodeRegistryAdapter, "listNodes" | "node" | "isActive" | "urlOf">;
+  registry: Pick<NodeRegistryAdapter, "readNodes" | "node" | "isActive" | "urlOf">;
   clock: Clock;
   logger: Logger;
   /** At least 0, below 1. */
@@ -122,21 +122,30 @@ export class NodeDirectory {
     return (await this.#eligible(versionId, [than])).some((node) => this.#hasRoom(node, versionId));
   }
 
-  /** The named node if it may take a task of this version at this very moment, asked anew; else it is not offered again. */
+  /**
+   * The named node if it may take a task of this version at this very moment, asked anew. Where it may not, it is listed as it
+   * is now: gone, or with the versions that it says.
+   */
   async findServing(address: string, versionId: string): Promise<ServingNode | undefined> {
-    const serving = await this.#askAnew(address, versionId);
-    if (!serving) this.leaveOut(address);
-    return serving;
+    const serving = await this.#askAnew(address);
+    if (serving?.versions.includes(versionId)) return serving;
+    this.#relist(address, serving);
+    return undefined;
+  }
+
+  /** Has a node not offered again until all are asked anew. */
+  leaveOut(address: string): void {
+    this.#relist(address, undefined);
   }
 
   /**
-   * Has a node not offered again until all are asked anew. Payments name whom they like: only who was listed is taken off
-   * the list, and nobody else is asked for it.
+   * Payments name whom they like, with versions as they like: only who was listed is listed otherwise, and nobody else is
+   * asked for it.
    */
-  leaveOut(address: string): void {
+  #relist(address: string, serving: ServingNode | undefined): void {
     if (!this.#known) return;
     const nodes = this.#known.nodes.then((listed) =>
-      listed.map((node) => (node.registered.address === address ? { ...node, serving: undefined } : node)),
+      listed.map((node) => (node.registered.address === address ? { ...node, serving } : node)),
     );
     this.#known = { ...this.#known, nodes };
     nodes.catch(() => (this.#known = undefined));
@@ -158,22 +167,24 @@ export class NodeDirectory {
     return this.measures.hasRoom({ node: address, versionId });
   }
 
-  async #askAnew(address: string, versionId: string): Promise<ServingNode | undefined> {
+  async #askAnew(address: string): Promise<ServingNode | undefined> {
     const [registered, isActive, url] = await Promise.all([
       this.#registry.node(address),
       this.#registry.isActive(address),
       this.#registry.urlOf(address),
     ]);
-    if (!isActive) return undefined;
-    const node = await this.#ask({ address, url, tlsKeyHash: registered.tlsKeyHash });
-    return node?.versions.includes(versionId) ? node : undefined;
+    return isActive ? this.#ask({ address, url, tlsKeyHash: registered.tlsKeyHash }) : undefined;
   }
 
   /** Who did not answer is not asked at every turn: everybody would wait for it. */
   async #readAll(): Promise<ActiveNode[]> {
-    const listed = await this.#registry.listNodes();
-    const active = listed.filter(({ isActive }) => isActive);
-    this.measures.keepOnly(new Set(active.map(({ address }) => address)));
+    const { nodes, unread } = await this.#registry.readNodes();
+    const active = nodes.filter(({ isActive }) => isActive);
+    for (const { address, error } of unread) {
+      if (active.length === 0) throw error;
+      this.#logger.warn({ err: error, node: address }, "node left out: the chain did not answer for it");
+    }
+    this.measures.keepOnly(new Set([...active, ...unread].map(({ address }) => address)));
     return Promise.all(
       active.map(async (registered) => {
         const isOpen = this.measures.reachOf(registered.address).state(this.#clock()) === "open";

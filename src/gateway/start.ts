@@ -33,6 +33,7 @@ import { Trails } from "./trails.ts";
 import { gatewayVariables } from "./variables.ts";
 
 const PRUNE_EVERY_SECONDS = 60;
+const MODEL_POLL_SECONDS = 2;
 
 /** What a gateway is made from, besides its network. */
 interface GatewayParts {
@@ -73,12 +74,15 @@ export async function startGateway(
   const gateway = assemble(network, parts);
   watch(gateway, provider, config.OPG_MAX_BLOCK_AGE_SECONDS);
   const pruning = repeat("forget answers", PRUNE_EVERY_SECONDS, () => pruneAnswers(gateway), logger);
+  const inspecting = repeat("inspect models", MODEL_POLL_SECONDS, () => gateway.catalog.refresh(), logger);
   const server = await startHttpServer(createGatewayApp(gateway), { host: config.OPG_HOST, port: config.OPG_PORT });
   return {
     url: server.url,
     logger,
     stop: async () => {
       operations.readiness.drain();
+      // The file under way is not waited for: nothing depends on it.
+      void inspecting.stop();
       await server.close(config.OPG_DRAIN_SECONDS ?? settings.executionSeconds + settings.verdictSeconds);
       await pruning.stop();
       await gateway.nodes.close();
@@ -132,7 +136,7 @@ function assemble(network: Network, parts: GatewayParts): Gateway {
     token,
     store,
     operations,
-    catalog: new ModelCatalog({ registry: models, blobs, logger }),
+    catalog: new ModelCatalog({ registry: models, blobs, clock, logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger, random: Math.random }),
     demand: new Demand(clock),
     trails: new Trails({ network, provider, taskEscrow, settlement, batches, nodes, models, logger }),

@@ -62,19 +62,21 @@ export class RemoteEnclave {
   /**
    * Has a version run from now on.
    *
-   * @param fetchBytes - its file, asked for where the enclave does not have it
-   * @throws OpgError `invalid_model`, `model_bytes_mismatch`, `node_unavailable`
+   * @param fetchBytes - its file, asked for where the enclave does not have it, and no longer than there is room
+   * @throws OpgError `invalid_model`, `model_bytes_mismatch`, `blob_too_large`
    */
-  async load(version: ModelVersion, fetchBytes: () => Promise<Uint8Array>): Promise<void> {
-    if (await this.#add(version)) return;
-    const bytes = await fetchBytes();
+  async load(version: ModelVersion, fetchBytes: (maxBytes: number) => Promise<Uint8Array>): Promise<void> {
+    const { isRunnable, roomBytes } = await this.#add(version);
+    if (isRunnable) return;
+    const bytes = await fetchBytes(roomBytes);
     for (let offset = 0; offset < bytes.length; offset += PIECE_BYTES) {
       const piece = bytes.subarray(offset, offset + PIECE_BYTES);
       const { contentDigest: digest } = version;
       await this.#channel.ask("piece", { digest, totalBytes: bytes.length, offset, piece });
     }
     // A file of no bytes has no piece that could be refused.
-    if (!(await this.#add(version))) throw new OpgError("invalid_model", "The file is no model; publish another one.");
+    if (!(await this.#add(version)).isRunnable)
+      throw new OpgError("invalid_model", "The file is no model; publish another one.");
   }
 
   /** Has a running task's request sealed to a verifier. @throws OpgError `unknown_task`, `invalid_signature` */
@@ -98,13 +100,12 @@ export class RemoteEnclave {
     await this.#channel.ask("drain", { seconds });
   }
 
-  async #add({ meter, ...version }: ModelVersion): Promise<boolean> {
+  #add({ meter, ...version }: ModelVersion): Promise<{ isRunnable: boolean; roomBytes: number }> {
     const { modelId, contentDigest, storageId, format, profile } = version;
     const { base, perInputByte, perOutputByte } = meter;
-    const { isRunnable } = await this.#channel.ask("version", {
+    return this.#channel.ask("version", {
       ...{ modelId, contentDigest, storageId, format, profile },
       meter: { base: `${base}`, perInputByte: `${perInputByte}`, perOutputByte: `${perOutputByte}` },
     });
-    return isRunnable;
   }
 }

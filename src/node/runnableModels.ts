@@ -1,5 +1,6 @@
 import type { Blobs } from "#blobs/blobs.ts";
 import type { ModelRegistryAdapter, PublishedVersion } from "#chain/modelRegistry.ts";
+import { ModelFailures } from "#execution/modelFailures.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { onnxFormat } from "#protocol/model.ts";
@@ -7,8 +8,6 @@ import type { Clock } from "#service/clock.ts";
 import type { Logger } from "#service/logger.ts";
 import type { RemoteEnclave } from "./remoteEnclave.ts";
 
-const FIRST_RETRY_SECONDS = 1;
-const LONGEST_RETRY_SECONDS = 30;
 const MAX_VERSIONS = 1_000;
 
 /** What the watch works with. */
@@ -17,25 +16,24 @@ export interface RunnableModelsDependencies {
   blobs: Blobs;
   /** Checks the bytes and keeps them. */
   enclave: Pick<RemoteEnclave, "load">;
+  /** Publishers, models and versions that are run, in lower case; whatever is published, where left out. */
+  wanted?: ReadonlySet<string> | undefined;
   clock: Clock;
   logger: Logger;
 }
 
-interface Failure {
-  error: OpgError;
-  retrySeconds: number;
-  /** Seconds since 1970; nothing for what can never be run. */
-  retryAt: number | undefined;
-}
-
-/** The versions that this node can run: published, in its format and profile, and with bytes that its enclave has checked. */
+/**
+ * The versions that this node can run: published, wanted by its operator, in its format and profile, and with bytes that its
+ * enclave has checked.
+ */
 export class RunnableModels {
   readonly #dependencies: RunnableModelsDependencies;
   readonly #ready = new Set<string>();
-  readonly #failures = new Map<string, Failure>();
+  readonly #failures: ModelFailures;
 
   constructor(dependencies: RunnableModelsDependencies) {
     this.#dependencies = dependencies;
+    this.#failures = new ModelFailures(dependencies.clock);
   }
 
   /** versionIds that can be run now. */
@@ -50,33 +48,33 @@ export class RunnableModels {
    */
   async require(versionId: string): Promise<void> {
     if (this.#ready.has(versionId)) return;
-    const failure = this.#failures.get(versionId);
-    if (failure) throw failure.error;
     const version = await this.#dependencies.modelRegistry.version(versionId);
-    if (version && isRunnable(version)) {
-      throw new OpgError("node_unavailable", "The model is being loaded here; try again in a moment.", { versionId });
+    if (!version || !this.#isRunnable(version)) {
+      const message = "This version is not published, or is none that runs here.";
+      throw new OpgError("unknown_model", message, { versionId });
     }
-    throw new OpgError("unknown_model", "This version is not published, or not in a form that runs here.", {
-      versionId,
-    });
+    const error = this.#failures.errorOf(version.contentDigest);
+    if (error) throw error;
+    throw new OpgError("node_unavailable", "The model is being loaded here; try again in a moment.", { versionId });
   }
 
   /** Looks for versions published since the last time and loads them. Failures are logged and tried again later. */
   async refresh(): Promise<void> {
-    const { modelRegistry, clock, logger } = this.#dependencies;
+    const { modelRegistry, logger } = this.#dependencies;
     try {
       for (const version of await modelRegistry.listVersions()) {
-        if (isRunnable(version) && this.#isDue(version.versionId, clock())) await this.#load(version);
+        if (this.#ready.has(version.versionId) || !this.#isRunnable(version)) continue;
+        if (this.#failures.isDue(version.contentDigest)) await this.#load(version);
       }
     } catch (error) {
       logger.warn({ err: error }, "versions cannot be read from the chain");
     }
   }
 
-  #isDue(versionId: string, now: number): boolean {
-    if (this.#ready.has(versionId)) return false;
-    const failure = this.#failures.get(versionId);
-    return !failure || (failure.retryAt !== undefined && now >= failure.retryAt);
+  #isRunnable({ format, profile, publisher, modelId, versionId }: PublishedVersion): boolean {
+    const { wanted } = this.#dependencies;
+    const isWanted = !wanted || [publisher, modelId, versionId].some((name) => wanted.has(name.toLowerCase()));
+    return isWanted && format === onnxFormat && profile === profileDigest;
   }
 
   async #load(version: PublishedVersion): Promise<void> {
@@ -84,18 +82,14 @@ export class RunnableModels {
     const { blobs, enclave, logger } = this.#dependencies;
     try {
       this.#requireRoom();
-      await enclave.load(version, () => blobs.get(contentDigest));
+      await enclave.load(version, (maxBytes) => blobs.get(contentDigest, maxBytes));
       this.#ready.add(versionId);
-      this.#failures.delete(versionId);
+      this.#failures.succeeded(contentDigest);
       logger.info({ versionId, digest: contentDigest, model: name, version: label }, "model ready");
-    } catch (error) {
-      const failure = this.#failed(versionId, error);
-      const { retrySeconds } = failure;
-      logger.warn(
-        { versionId, digest: contentDigest, code: failure.error.code, retrySeconds, err: error },
-        "model refused",
-      );
-      this.#failures.set(versionId, failure);
+    } catch (thrown) {
+      const error = thrown instanceof OpgError ? thrown : notLoaded(versionId, thrown);
+      const retrySeconds = this.#failures.failed(contentDigest, error);
+      logger.warn({ versionId, digest: contentDigest, code: error.code, retrySeconds, err: error }, "model refused");
     }
   }
 
@@ -104,24 +98,8 @@ export class RunnableModels {
     if (this.#ready.size < MAX_VERSIONS) return;
     throw new OpgError("node_unavailable", "This node holds as many models as it can; choose another node.");
   }
-
-  #failed(versionId: string, thrown: unknown): Failure {
-    const error =
-      thrown instanceof OpgError
-        ? thrown
-        : new OpgError(
-            "internal",
-            "The model could not be loaded here; try again later.",
-            { versionId },
-            { cause: thrown },
-          );
-    const last = this.#failures.get(versionId)?.retrySeconds ?? FIRST_RETRY_SECONDS / 2;
-    const retrySeconds = Math.min(last * 2, LONGEST_RETRY_SECONDS);
-    const retryAt = error.code === "invalid_model" ? undefined : this.#dependencies.clock() + retrySeconds;
-    return { error, retrySeconds, retryAt };
-  }
 }
 
-function isRunnable({ format, profile }: PublishedVersion): boolean {
-  return format === onnxFormat && profile === profileDigest;
+function notLoaded(versionId: string, cause: unknown): OpgError {
+  return new OpgError("internal", "The model could not be loaded here; try again later.", { versionId }, { cause });
 }

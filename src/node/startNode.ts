@@ -37,6 +37,13 @@ import { VerifierQuorums } from "./verifierQuorums.ts";
 const MODEL_POLL_SECONDS = 2;
 const enclaveProgram = fileURLToPath(new URL("./enclave/main.ts", import.meta.url));
 
+/** Publishers by address, models and versions by id, separated by commas: what the node runs. */
+const wantedModels = z
+  .string()
+  .transform((text) => text.split(",").map((name) => name.trim().toLowerCase()))
+  .pipe(z.array(z.string().regex(/^0x([0-9a-f]{40}|[0-9a-f]{64})$/, "must be an address, a modelId or a versionId")))
+  .transform((names): ReadonlySet<string> => new Set(names));
+
 const nodeVariables = {
   ...daemonVariables,
   /** Folder for fetched models. */
@@ -47,6 +54,7 @@ const nodeVariables = {
   OPG_PAYOUT: address.optional(),
   /** What the node announces; where it listens, where left out. */
   OPG_PUBLIC_URL: z.url().max(256).optional(),
+  OPG_MODELS: wantedModels.optional(),
   ...platformVariables,
   /** As long as verifiers usually take for the streams that are ended, and a margin. */
   OPG_DRAIN_SECONDS: drainSeconds.default(30),
@@ -107,7 +115,7 @@ async function startHost(config: NodeConfig, parts: HostParts): Promise<Daemon> 
   const contracts = contractsOf(network, provider);
   const blobs = new RemoteBlobs({ hub: network.hub }, { folder: new FolderBlobs(config.OPG_STATE), logger });
   const shared = { ...contracts, network, enclave, operations, clock, logger };
-  const models = new RunnableModels({ ...shared, blobs });
+  const models = new RunnableModels({ ...shared, blobs, wanted: config.OPG_MODELS });
   const tasks = new TaskDuty({ ...shared, models, quorums: new VerifierQuorums(contracts.verifierSet) });
   const info = () => infoOf(enclave, models, config);
   enclave.serve(hostHandlers(tasks, createNodePages({ info, enclave, operations, logger })));

@@ -1,11 +1,11 @@
 import { simulatedMeasurement } from "#attestation/nitro/simulated.ts";
 import { nodeEvents, nodeWork } from "#chain/nodeEvents.ts";
+import { someAtOnce } from "#chain/someAtOnce.ts";
 import { profileDigest } from "#execution/profile.ts";
 import { blockTime } from "./blockTime.ts";
 import { nodeText } from "./nodeText.ts";
 import { readAddress, readNode } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
-import { someAtOnce } from "./someAtOnce.ts";
 
 /** `opg nodes show`: all that the chain tells of a node, in words. */
 export default networkTask<{ address: string }>(async (opened, options) => {

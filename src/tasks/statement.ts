@@ -1,13 +1,13 @@
 import { type BaseWallet, Wallet } from "ethers";
 import { blockAt } from "#chain/blockAt.ts";
 import { type BlockRange, pagesOf } from "#chain/blockRange.ts";
+import { someAtOnce } from "#chain/someAtOnce.ts";
 import { localAccount } from "#deploy/localAccounts.ts";
 import { OpgError } from "#protocol/errors.ts";
 import { LOCAL_CHAIN_ID, type OpenNetwork } from "./openNetwork.ts";
 import { readAddress } from "./readArguments.ts";
 import { networkTask, print } from "./runTask.ts";
 import { nodeLines, payerLines, type StatementLine, verifierLines } from "./statementLines.ts";
-import { someAtOnce } from "./someAtOnce.ts";
 import { readTime } from "./timeText.ts";
 import { type Statement, statementCsv, statementJson } from "./statementText.ts";
 

@@ -4,10 +4,10 @@ import { divisionOf, type SettledBatch } from "#chain/batches.ts";
 import type { BlockRange, LogPlace } from "#chain/blockRange.ts";
 import { MoneyEvents, type TaskCharge } from "#chain/moneyEvents.ts";
 import { settledModel } from "#chain/settledModel.ts";
+import { someAtOnce } from "#chain/someAtOnce.ts";
 import { policyOf, splitCharge } from "#protocol/settlement.ts";
 import { askReceipts } from "./askReceipts.ts";
 import type { OpenNetwork } from "./openNetwork.ts";
-import { someAtOnce } from "./someAtOnce.ts";
 
 /** What a line of a statement is about; the last four move money and are neither income nor spending. */
 export const lineKinds = ["task", "batch", "pool", "deposit", "withdrawal", "payout"] as const;

@@ -79,6 +79,20 @@ describe("RemoteBlobs", () => {
     expect(requests).to.have.length(1);
   });
 
+  it("begins no download, and reads no file, above the limit of who asks", async () => {
+    const cut = Promise.withResolvers<boolean>();
+    answer = (_, response) => {
+      response.writeHead(200, { "content-length": 1_000_000 }).write(bytes);
+      response.once("close", () => cut.resolve(!response.writableEnded));
+    };
+    expect(await rejection(open().get(digest(bytes), 999_999))).to.include({ code: "blob_too_large" });
+    expect(await cut.promise).to.equal(true);
+    await new FolderBlobs(folder).put(bytes);
+    expect(await rejection(open().get(digest(bytes), bytes.length - 1))).to.include({ code: "blob_too_large" });
+    expect(await open().get(digest(bytes), bytes.length)).to.deep.equal(bytes);
+    expect(requests).to.have.length(1);
+  });
+
   it("stops a download at the size limit", async () => {
     answer = (_, response) => {
       const more = () => response.destroyed || response.write(Buffer.alloc(1000), more);

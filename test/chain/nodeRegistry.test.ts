@@ -114,6 +114,51 @@ describe("NodeRegistryAdapter", () => {
     }
   });
 
+  it("asks no more about a node whose lease ended some blocks ago, until it is admitted again", async () => {
+    const fixture = await loadFixture(registryFixture);
+    const { addresses, provider, deploymentBlock, admission, wallets, makeAdmission, signAdmission } = fixture;
+    const registry = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
+    const { mine, time } = connection.networkHelpers;
+    let asked = 0;
+    const urlOf = registry.urlOf.bind(registry);
+    registry.urlOf = (node) => {
+      asked += 1;
+      return urlOf(node);
+    };
+    const isActive = async () => (await registry.listNodes()).map((node) => node.isActive);
+    expect(await isActive()).to.deep.equal([true]);
+    await time.increaseTo(admission.leaseUntil);
+    for (const expected of [2, 3, 3]) {
+      expect(await isActive()).to.deep.equal([false]);
+      expect(asked).to.equal(expected);
+      await mine(12);
+    }
+    const renewal = await makeAdmission({ sequence: 2, leaseUntil: (await time.latest()) + 600 });
+    const { enclaveSignature, certificate } = await signAdmission(renewal);
+    await submitCall(wallets.stranger, registry.populateAdmit(renewal, enclaveSignature, certificate));
+    for (const expected of [4, 5]) {
+      expect(await isActive()).to.deep.equal([true]);
+      expect(asked).to.equal(expected);
+    }
+  });
+
+  it("reads the others when a question about one fails, and says which", async () => {
+    const fixture = await loadFixture(registryFixture);
+    const { addresses, provider, deploymentBlock, admission, wallets, makeAdmission, signAdmission } = fixture;
+    const registry = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
+    const second = new Wallet(id("a second node"));
+    const other = await makeAdmission({ node: second.address });
+    const { enclaveSignature, certificate } = await signAdmission(other, { enclave: second });
+    await submitCall(wallets.operator, registry.populateAdmit(other, enclaveSignature, certificate));
+    const error = new Error("too many requests");
+    const urlOf = registry.urlOf.bind(registry);
+    registry.urlOf = (node) => (node === admission.node ? Promise.reject(error) : urlOf(node));
+    const { nodes, unread } = await registry.readNodes();
+    expect(nodes.map(({ address }) => address)).to.deep.equal([second.address]);
+    expect(unread).to.deep.equal([{ address: admission.node, error }]);
+    expect(await registry.listNodes().catch((thrown: unknown) => thrown)).to.equal(error);
+  });
+
   it("revokes under a certificate", async () => {
     const { registry, admission, wallets, domainOf } = await loadFixture(registryFixture);
     const domain = nodeRegistryDomain(domainOf("nodeRegistry"));

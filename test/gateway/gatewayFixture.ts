@@ -67,6 +67,7 @@ export async function gatewayFixture() {
     const store = await openGatewayStore(databaseUrl, createLogger("gateway", "silent"));
     const gateway = await assemble(fixture, network, { folder, store, clock: () => time.now });
     replicas.push(gateway);
+    await gateway.catalog.refresh();
     return { gateway, app: createGatewayApp(gateway) };
   };
   const first = await startReplica();
@@ -143,7 +144,7 @@ async function assemble(
     token: await new OpgAdapter(addresses.opg, provider).domain(),
     store,
     operations: new Operations(),
-    catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), logger }),
+    catalog: new ModelCatalog({ registry: models, blobs: new FolderBlobs(folder), clock, logger }),
     nodes: new NodeDirectory({ registry: nodes, clock, logger, random: () => 0.5 }),
     demand: new Demand(clock),
     trails: new Trails({ network, provider, taskEscrow, settlement, batches, nodes, models, logger }),

@@ -1,5 +1,8 @@
 import { expect } from "chai";
+import { NodeRegistryAdapter } from "#chain/nodeRegistry.ts";
+import { NodeDirectory } from "#gateway/nodeDirectory.ts";
 import { demandJson, nodeListJson } from "#protocol/nodeListing.ts";
+import { createLogger } from "#service/logger.ts";
 import { choosyPayer, codeIn } from "./choosyPayer.ts";
 import { gatewayFixture, type GatewayFixture } from "./gatewayFixture.ts";
 
@@ -31,6 +34,24 @@ describe("what a gateway publishes of nodes", () => {
       const last = nodes.at(-1)!.node;
       const after = await fixture.app.request(`/v1/nodes?after=${nodes[0]!.node}`);
       expect(nodeListJson.parse(await after.json()).nodes.map(({ node }) => node)).to.deep.equal([last]);
+    });
+
+    it("leaves out whom the chain does not answer for, keeps its measures, and lists nobody where it answers for none", async () => {
+      const { addresses, provider, deploymentBlock, nodes, time } = fixture;
+      const registry = new NodeRegistryAdapter(addresses.nodeRegistry, provider, deploymentBlock);
+      const error = new Error("too many requests");
+      const silent = new Set([nodes[0].address]);
+      const urlOf = registry.urlOf.bind(registry);
+      registry.urlOf = (node) => (silent.has(node) ? Promise.reject(error) : urlOf(node));
+      const logger = createLogger("gateway", "silent");
+      const directory = new NodeDirectory({ registry, clock: () => time.now, logger, random: () => 0.5 });
+      directory.measures.reachOf(nodes[0].address).failed(time.now);
+      expect((await directory.list()).map(({ address }) => address)).to.deep.equal([nodes[1].address]);
+      expect(directory.measures.answers(nodes[0].address)).to.equal(false);
+      silent.add(nodes[1].address);
+      time.now += 3;
+      expect(await directory.list().catch((thrown: unknown) => thrown)).to.equal(error);
+      await directory.close();
     });
 
     it("forgets what is older than ten minutes", async () => {

@@ -2,9 +2,9 @@ import { expect } from "chai";
 import { OpgError } from "#protocol/errors.ts";
 import { tensorsToJson } from "#protocol/tensors.ts";
 import { summingInputs } from "#test/execution/summingModel.ts";
-import { choosyPayer, codeIn } from "./choosyPayer.ts";
+import { choosyPayer, codeIn, nodeIn } from "./choosyPayer.ts";
 import { gatewayFixture, type GatewayFixture } from "./gatewayFixture.ts";
-import { askOffer, infer } from "./paidRequest.ts";
+import { type Alter, askOffer, infer, offerIn, payFor } from "./paidRequest.ts";
 import { payPrefunded } from "./prefundedPayment.ts";
 
 describe("a node", () => {
@@ -73,6 +73,22 @@ describe("a node", () => {
       }
       expect(await payer.measuredOf(node)).to.deep.include({ state: "closed" });
       expect((await payer.measuredOf(node))?.tasks.failed).to.equal(7);
+    });
+
+    it("is not taken off the list by a payment that nobody signed, for a version that it does not run", async () => {
+      const [node, other] = fixture.nodes;
+      const sums = await fixture.publishSums();
+      node.versions = node.versions.filter((versionId) => versionId !== sums);
+      const body = payer.newRequest({ model: "sums", inputs: tensorsToJson(summingInputs(2)) });
+      const forge: Alter = ({ accepted, payload }) => {
+        Object.assign(accepted.extra["task"] as object, { node: node.address });
+        payload["signature"] = `0x${"11".repeat(65)}`;
+      };
+      const change = { node: node.address };
+      const header = await payFor(fixture, await askOffer(fixture, body), { change, alter: forge });
+      const instead = await infer(fixture, body, header);
+      expect(nodeIn(offerIn(instead))).to.equal(other.address);
+      expect(new Set(await payer.offered(4))).to.include(node.address);
     });
 
     it("is not shut out by streams that are left, nor praised for them", async () => {

@@ -169,13 +169,13 @@ async function startTestHub({ addresses, provider, deploymentBlock }: Fixture, f
 
 function publishing({ fixture, folder, hub }: Setting) {
   const { modelRegistry, wallets } = fixture;
-  const publisher = modelRegistry.connect(wallets.stranger);
   const upload = (digest: string, bytes: Uint8Array): Promise<Response> =>
     fetch(`${hub}/blobs/${digest}`, { method: "PUT", body: Uint8Array.from(bytes) });
-  /** Publishes a version on chain. @returns its id */
-  const publish = async (name: string, changes: Partial<ModelVersion> = {}): Promise<string> => {
+  /** Publishes a version on chain, of the publisher whose models nodes run unless said otherwise. @returns its id */
+  const publish = async (name: string, changes: Partial<ModelVersion> = {}, by = wallets.stranger): Promise<string> => {
+    const publisher = modelRegistry.connect(by);
     const version: ModelVersion = {
-      modelId: modelIdOf(wallets.stranger.address, id(name)),
+      modelId: modelIdOf(by.address, id(name)),
       contentDigest: sha256(negation),
       storageId: id("storage"),
       format: onnxFormat,
@@ -229,6 +229,7 @@ function starting({ fixture, folder, networkFile, clock, leadFile, network }: Se
     OPG_STATE: join(folder, operator),
     OPG_OPERATOR_KEY: localAccount(operator).privateKey,
     OPG_PAYOUT: payout,
+    OPG_MODELS: fixture.wallets.stranger.address,
     OPG_SIMULATED_ROOT_KEY: writeSimulatedRoot(testRoot),
   });
   /** Starts a node on an enclave program of the tests, and says what that finds in its environment. */

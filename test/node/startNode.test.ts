@@ -220,6 +220,12 @@ describe("startNode", () => {
       expect((await refused(body)).code).to.equal("unknown_model");
     });
 
+    it("of a version of a publisher whom its operator does not name", async () => {
+      const unwanted = await network.publish("unwanted", {}, network.fixture.wallets.operator);
+      const { body } = await network.release(node.address, unwanted, [11]);
+      expect((await refused(body)).code).to.equal("unknown_model");
+    });
+
     it("whose inputs do not fit the model", async () => {
       const { body } = await network.release(node.address, versionId, [17]);
       const wrong = { x: { ...body.inputs["x"]!, dtype: "int32" as const } };

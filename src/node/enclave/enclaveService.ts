@@ -87,7 +87,7 @@ export class EnclaveService {
         const { admission, ...attested } = await enclave.attestAdmission(terms);
         return { ...attested, admission: { ...admission, epoch: Number(admission.epoch) } };
       },
-      version: async (version) => ({ isRunnable: this.#models.add(version) }),
+      version: async (version) => ({ isRunnable: this.#models.add(version), roomBytes: this.#models.roomBytes }),
       piece: async (piece) => {
         this.#models.take(piece);
         return {};

@@ -22,6 +22,11 @@ export class HeldModels {
   /** The file under way: one after the other. */
   #loading: { digest: string; bytes: Uint8Array; filled: number } | undefined;
 
+  /** What a further file may take. Nothing that is held is given up, so that no room comes back. */
+  get roomBytes(): number {
+    return [...this.#models.values()].reduce((room, { bytes }) => room - bytes.length, MAX_HELD_BYTES);
+  }
+
   /** Has a version run from now on. @returns false where its file is missing */
   add(version: ModelVersion): boolean {
     const model = this.#models.get(version.contentDigest);
@@ -39,7 +44,7 @@ export class HeldModels {
   /**
    * Takes a file's next bytes; the first ones begin it anew.
    *
-   * @throws OpgError `node_unavailable` where there is no room, `invalid_body` for bytes out of order; with the last ones
+   * @throws OpgError `blob_too_large` where there is no room, `invalid_body` for bytes out of order; with the last ones
    * `model_bytes_mismatch` or `invalid_model`
    */
   take({ digest, totalBytes, offset, piece }: Piece): void {
@@ -67,8 +72,9 @@ export class HeldModels {
 
   /** Anyone may publish, so what is held on their word has a limit. */
   #room(bytes: number): Uint8Array {
-    const held = [...this.#models.values()].reduce((sum, model) => sum + model.bytes.length, 0);
-    if (held + bytes <= MAX_HELD_BYTES) return new Uint8Array(bytes);
-    throw new OpgError("node_unavailable", "This node holds as many models as it can; choose another node.", { held });
+    const maxBytes = this.roomBytes;
+    if (bytes <= maxBytes) return new Uint8Array(bytes);
+    const message = `This node has room for a model of ${maxBytes} bytes; choose another node.`;
+    throw new OpgError("blob_too_large", message, { maxBytes });
   }
 }

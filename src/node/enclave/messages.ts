@@ -78,8 +78,8 @@ export const hostRequests = {
       enclaveSignature: bytes,
     }),
   },
-  /** A published version to be run from now on, unless its file is missing here. */
-  version: { request: versionJson, answer: z.strictObject({ isRunnable: z.boolean() }) },
+  /** A published version to be run from now on, unless its file is missing here, which may have as many bytes as there is room. */
+  version: { request: versionJson, answer: z.strictObject({ isRunnable: z.boolean(), roomBytes: z.int().min(0) }) },
   /** A file's next bytes. With the last ones it is checked. */
   piece: {
     request: z.strictObject({

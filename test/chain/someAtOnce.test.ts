@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "chai";
 import { pagesOf } from "#chain/blockRange.ts";
-import { someAtOnce } from "#tasks/someAtOnce.ts";
+import { someAtOnce } from "#chain/someAtOnce.ts";
 
 describe("a statement over many blocks and batches", () => {
   it("asks about a few of them at once, and keeps their order", async () => {
